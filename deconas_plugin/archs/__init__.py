@@ -1,0 +1,1 @@
+"""Everything with parameters: candidate operations, derived network, supernet and controller."""

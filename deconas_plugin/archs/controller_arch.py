@@ -1,0 +1,127 @@
+"""The controller: an LSTM that writes genotypes bit by bit."""
+import math
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
+from torch.nn import functional as F
+
+from deconas_plugin.errors import OptionError
+
+INIT_RANGE = 0.1
+
+
+@ARCH_REGISTRY.register()
+class DeCoNASController(nn.Module):
+    """LSTM controller over the decisions of a search space.
+
+    One step per decision: the state of the last LSTM layer goes through one two-way head per bit (the heads of a kind of
+    decision are shared over its steps), and the embedding of what was chosen is the next input.
+
+    Args:
+        space (SearchSpace): The search space, taken from the built supernet.
+        num_hidden (int): Size of state and embeddings. Default: 64.
+        num_lstm_layer (int): LSTM layers. Default: 2.
+        tanh_constant (float | None): Logits are ``tanh_constant * tanh(z)``. The reference's 0.44 keeps the probability
+            of every bit within [0.293, 0.707]: the controller cannot collapse, but never settles either. None leaves
+            the logits free. Default: 0.44.
+
+    Raises:
+        OptionError: tanh_constant is not positive.
+    """
+
+    def __init__(self, space, num_hidden=64, num_lstm_layer=2, tanh_constant=0.44):
+        super().__init__()
+        if tanh_constant is not None and not tanh_constant > 0:
+            raise OptionError(f'network_c.tanh_constant: expected a positive number or ~, got {tanh_constant!r}')
+        self.space = space
+        self.tanh_constant = tanh_constant
+        widths = {decision.kind: decision.num_bits for decision in space.decisions}
+        self.start = nn.Parameter(torch.empty(num_hidden))
+        self.lstm = nn.LSTM(num_hidden, num_hidden, num_lstm_layer, batch_first=True)
+        self.heads = nn.ModuleDict({kind: nn.Linear(num_hidden, 2 * width) for kind, width in widths.items()})
+        # One row per combination of the bits of a decision; of the wide fusion decisions, one row per set bit, summed.
+        self.embeddings = nn.ParameterDict({
+            kind: torch.empty(2**width if kind == 'operation' else width, num_hidden)
+            for kind, width in widths.items()
+        })
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -INIT_RANGE, INIT_RANGE)
+
+    @torch.no_grad()
+    def sample(self, num_samples, generator=None):
+        """Draw genotypes, all in one pass.
+
+        Args:
+            num_samples (int): How many, n.
+            generator (torch.Generator | None): Source of randomness. Default: torch's.
+
+        Returns:
+            Tensor: (n, num_bits), int64.
+        """
+        uniform = torch.rand(num_samples, self.space.num_bits, generator=generator).to(self.start.device)
+        return self._decide(lambda log_probs, bits: (uniform[:, bits] < log_probs[..., 1].exp()).long(), num_samples)
+
+    @torch.no_grad()
+    def greedy(self):
+        """Tensor: (1, num_bits), int64: the likelier value of each bit, given the bits before it."""
+        return self._decide(lambda log_probs, bits: log_probs.argmax(-1), 1)
+
+    @torch.no_grad()
+    def bit_probabilities(self, num_samples=64, generator=None):
+        """Tensor: (num_bits,): how likely each bit is set, averaged over what sampled genotypes set before it."""
+        log_probs = torch.cat(self._log_probs(self.sample(num_samples, generator)), dim=1)
+        return log_probs[..., 1].exp().mean(0)
+
+    def evaluate(self, bits):
+        """Log-probability and entropy of given genotypes, with gradient.
+
+        Args:
+            bits (Tensor): (n, num_bits), zeros and ones.
+
+        Returns:
+            tuple[Tensor, Tensor]: Log-probability of each genotype, (n,), and the entropy summed over its decisions,
+            (n,), in nats.
+        """
+        log_probs = torch.cat(self._log_probs(bits), dim=1)
+        log_prob = log_probs.gather(-1, bits.unsqueeze(-1)).sum((1, 2))
+        entropy = -(log_probs.exp() * log_probs).sum((1, 2))
+        return log_prob, entropy
+
+    def _log_probs(self, bits):
+        """list[Tensor]: For every decision (n, its bits, 2), with the earlier decisions taken as in ``bits``."""
+        steps = self._slices()
+        inputs = [self.start.expand(len(bits), -1)]
+        inputs += [self._embed(decision.kind, bits[:, step]) for decision, step in steps[:-1]]
+        hidden, _ = self.lstm(torch.stack(inputs, dim=1))
+        return [self._head(decision.kind, hidden[:, index]) for index, (decision, _) in enumerate(steps)]
+
+    def _decide(self, choose, num_samples):
+        """Tensor: (num_samples, num_bits): ``choose(log_probs, slice of bits)`` taken step by step."""
+        x, state, chosen = self.start.expand(num_samples, -1), None, []
+        for decision, step in self._slices():
+            hidden, state = self.lstm(x.unsqueeze(1), state)
+            chosen.append(choose(self._head(decision.kind, hidden[:, 0]), step))
+            x = self._embed(decision.kind, chosen[-1])
+        return torch.cat(chosen, dim=1)
+
+    def _slices(self):
+        """list[tuple[Decision, slice]]: Every decision with the place of its bits."""
+        slices, start = [], 0
+        for decision in self.space.decisions:
+            slices.append((decision, slice(start, start + decision.num_bits)))
+            start += decision.num_bits
+        return slices
+
+    def _head(self, kind, hidden):
+        logits = self.heads[kind](hidden).unflatten(-1, (-1, 2))
+        if self.tanh_constant is not None:
+            logits = self.tanh_constant * torch.tanh(logits)
+        return F.log_softmax(logits, dim=-1)
+
+    def _embed(self, kind, bits):
+        embedding = self.embeddings[kind]
+        if kind == 'operation':
+            place_values = 2**torch.arange(bits.shape[1], device=bits.device)
+            return embedding[(bits * place_values).sum(1)]
+        return bits.to(embedding.dtype) @ embedding / math.sqrt(bits.shape[1])

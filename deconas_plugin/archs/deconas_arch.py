@@ -1,0 +1,73 @@
+"""The derived network: what a genotype says and nothing else."""
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+
+from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
+from deconas_plugin.archs.genotype_buffer import decode_genotype, encode_genotype
+from deconas_plugin.archs.operation_weights import JoinedWeights
+from deconas_plugin.errors import WeightsError
+from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.search_space import PAPER_OPERATIONS
+
+
+@ARCH_REGISTRY.register()
+class DeCoNASNet(DeCoNASSkeleton):
+    """Network derived by DeCoNAS, or any other of its search space.
+
+    Its state holds the genotype as bytes, so that weights alone tell the architecture.
+
+    Args:
+        genotype (str | Genotype): Bits, a published name, or the path of a ``genotype.yml``.
+        num_in_ch (int): Channels of the input image. Default: 3.
+        num_out_ch (int): Channels of the output image. Default: 3.
+        num_feat (int): Channels inside the network. Default: 64.
+        num_block (int): Densely connected blocks. Default: 4.
+        num_layer (int): Layers in a block. Default: 4.
+        upscale (int): 2, 3 or 4. Default: 2.
+        operations (tuple[str]): Candidate operations in the order of the genotype's bits. Default: the paper's.
+        rgb_mean (tuple[float]): Mean of the image channels in [0, 1]. Default: of DIV2K, RGB.
+
+    Raises:
+        GenotypeError: The genotype does not fit.
+        OptionError: A size does not fit.
+    """
+
+    def __init__(self,
+                 genotype='DeCoNASNet_x2',
+                 num_in_ch=3,
+                 num_out_ch=3,
+                 num_feat=64,
+                 num_block=4,
+                 num_layer=4,
+                 upscale=2,
+                 operations=PAPER_OPERATIONS,
+                 rgb_mean=DIV2K_RGB_MEAN):
+        genotype = Genotype.parse(genotype, num_block, num_layer, operations)
+        super().__init__(
+            genotype.space, [_derived_block(genotype, num_feat) for _ in range(num_block)],
+            JoinedWeights('conv1x1', num_feat, genotype.global_fusion), num_feat, num_in_ch, num_out_ch, upscale,
+            rgb_mean)
+        self.genotype = genotype
+        self.register_buffer('genotype_code', encode_genotype(genotype))
+
+    def forward(self, x):
+        """Upscale: (N, num_in_ch, H, W) in [0, 1], RGB -> (N, num_out_ch, upscale * H, upscale * W)."""
+        return self.run(x, self.genotype)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        # Another genotype often has the same shapes: without this check it would load and compute nonsense.
+        code = state_dict.get(prefix + 'genotype_code')
+        if code is not None and not torch.equal(code.cpu(), self.genotype_code.cpu()):
+            raise WeightsError(f'weights: they belong to genotype {decode_genotype(code)}, but this network has '
+                               f'{self.genotype}; set network_g.genotype to that of the weights')
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _derived_block(genotype, num_feat):
+    names = genotype.space.operations
+    layers = {}
+    for k in genotype.live_layers:
+        selected = zip(names, genotype.layer_inputs[k], strict=True)
+        operations = {name: JoinedWeights(name, num_feat, inputs) for name, inputs in selected if inputs}
+        layers[k] = DenseLayer(operations, names, num_feat)
+    return DenseBlock(layers, JoinedWeights('conv1x1', num_feat, genotype.local_fusion))

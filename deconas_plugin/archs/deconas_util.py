@@ -1,0 +1,174 @@
+"""The one forward pass of derived network and supernet.
+
+Paper: Neural Architecture Search for Image Super-Resolution Using Densely Constructed Search Space: DeCoNAS
+(https://arxiv.org/abs/2104.09048).
+"""
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from deconas_plugin.errors import OptionError
+
+DIV2K_RGB_MEAN = (114.356 / 255, 111.561 / 255, 103.154 / 255)
+
+
+def concatenate(features, inputs):
+    """Tensor: The features ``inputs`` joined along the channels, without a copy where there is only one."""
+    return features[inputs[0]] if len(inputs) == 1 else torch.cat([features[i] for i in inputs], dim=1)
+
+
+def squeezed_channels(num_feat):
+    """int: Channels inside the channel attention: a quarter."""
+    return max(num_feat // 4, 1)
+
+
+class ChannelAttention(nn.Module):
+    """Squeeze and excitation: weighs each channel by its global average, (N, C, H, W) -> (N, C, H, W)."""
+
+    def __init__(self, num_feat):
+        super().__init__()
+        num_squeezed = squeezed_channels(num_feat)
+        self.squeeze = nn.Conv2d(num_feat, num_squeezed, 1)
+        self.excite = nn.Conv2d(num_squeezed, num_feat, 1)
+
+    def forward(self, x):
+        weight = F.adaptive_avg_pool2d(x, 1)
+        return x * torch.sigmoid(self.excite(F.relu(self.squeeze(weight))))
+
+
+class DenseLayer(nn.Module):
+    """A layer: the mean of its operations, each over the earlier features that the genotype selects, then attention.
+
+    Args:
+        operations (dict[str, OperationWeights]): Those that may read something, by name.
+        names (tuple[str]): All candidate operations, in the order of the genotype.
+        num_feat (int): Channels.
+    """
+
+    def __init__(self, operations, names, num_feat):
+        super().__init__()
+        self.names = names
+        self.operations = nn.ModuleDict(operations)
+        self.attention = ChannelAttention(num_feat)
+
+    def forward(self, features, layer_inputs):
+        """Compute the layer.
+
+        Args:
+            features (list[Tensor]): Earlier features after ReLU, each (N, C, H, W).
+            layer_inputs (tuple[tuple[int]]): For every candidate operation the features that it reads.
+
+        Returns:
+            Tensor: (N, C, H, W), nowhere negative, so that later layers need no further ReLU.
+        """
+        outputs, read = [], {}
+        for name, inputs in zip(self.names, layer_inputs, strict=True):
+            if inputs:
+                if inputs not in read:
+                    read[inputs] = concatenate(features, inputs)
+                outputs.append(self.operations[name](read[inputs], inputs))
+        if not outputs:
+            return self.attention(features[-1])
+        mean = outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(0)
+        return self.attention(F.relu(mean))
+
+
+class DenseBlock(nn.Module):
+    """Densely connected network block (DNB): layers, local feature fusion and the residual.
+
+    Args:
+        layers (dict[int, DenseLayer]): Layers by position; those that reach the output suffice.
+        local_fusion (OperationWeights): 1x1 convolution over block input and layer outputs.
+    """
+
+    def __init__(self, layers, local_fusion):
+        super().__init__()
+        self.layers = nn.ModuleDict({str(k): layer for k, layer in layers.items()})
+        self.local_fusion = local_fusion
+
+    def forward(self, x, genotype):
+        """(N, C, H, W) -> (N, C, H, W), through the layers that reach the output."""
+        features = [F.relu(x)]
+        for k, layer_inputs in enumerate(genotype.layer_inputs):
+            # A dead layer's place is kept, so that the numbers of the features stay right.
+            live = k in genotype.live_layers
+            features.append(self.layers[str(k)](features, layer_inputs) if live else None)
+        features[0] = x
+        return x + self.local_fusion(concatenate(features, genotype.local_fusion), genotype.local_fusion)
+
+
+class Upsampler(nn.Sequential):
+    """3x3 convolutions and PixelShuffle: one stage for x2 and x3, two x2 stages for x4. (N,C,H,W) -> (N,C,sH,sW)."""
+
+    def __init__(self, upscale, num_feat):
+        stages = []
+        for factor in upsampling_stages(upscale):
+            stages += [nn.Conv2d(num_feat, num_feat * factor**2, 3, 1, 1), nn.PixelShuffle(factor)]
+        super().__init__(*stages)
+
+
+def upsampling_stages(upscale):
+    """tuple[int]: The factors of the upsampling stages.
+
+    Raises:
+        OptionError: There is no such network.
+    """
+    stages = {2: (2, ), 3: (3, ), 4: (2, 2)}
+    if upscale not in stages:
+        raise OptionError(f'upscale: expected 2, 3 or 4, got {upscale!r}')
+    return stages[upscale]
+
+
+class DeCoNASSkeleton(nn.Module):
+    """What derived network and supernet have in common: all but the layout of the searched weights.
+
+    Args:
+        space (SearchSpace): Sizes and operations.
+        blocks (list[DenseBlock]): One per ``space.num_block``.
+        global_fusion (OperationWeights): 1x1 convolution over the input of block 1 and all block outputs.
+        num_feat (int): Channels C inside the network.
+        num_in_ch, num_out_ch (int): Image channels.
+        upscale (int): 2, 3 or 4.
+        rgb_mean (tuple[float]): Mean of the image channels in [0, 1], subtracted and added back.
+    """
+
+    def __init__(self, space, blocks, global_fusion, num_feat, num_in_ch, num_out_ch, upscale, rgb_mean):
+        super().__init__()
+        if not num_in_ch == num_out_ch == len(rgb_mean):
+            raise OptionError(f'num_in_ch, num_out_ch, rgb_mean: expected as many means as channels, the same in and '
+                              f'out, got {num_in_ch}, {num_out_ch} and {len(rgb_mean)} means')
+        self.space = space
+        self.num_feat = num_feat
+        self.upscale = upscale
+        self.register_buffer('mean', torch.tensor(rgb_mean).view(1, -1, 1, 1), persistent=False)
+        self.conv_first = nn.Conv2d(num_in_ch, num_feat, 3, 1, 1)
+        self.conv_second = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.blocks = nn.ModuleList(blocks)
+        # The input of block b + 1; nothing would use the one after the last block.
+        self.transitions = nn.ModuleList(
+            nn.Conv2d((block + 1) * num_feat, num_feat, 1) for block in range(1, space.num_block))
+        self.global_fusion = global_fusion
+        self.conv_fusion = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.upsample = Upsampler(upscale, num_feat)
+        self.conv_last = nn.Conv2d(num_feat, num_out_ch, 3, 1, 1)
+
+    def run(self, x, genotype):
+        """Upscale images with the network that a genotype means.
+
+        Args:
+            x (Tensor): LR images, (N, num_in_ch, H, W), [0, 1], RGB.
+            genotype (Genotype): A genotype of the space.
+
+        Returns:
+            Tensor: (N, num_out_ch, upscale * H, upscale * W), about [0, 1].
+        """
+        shallow = self.conv_first(x - self.mean)
+        features = [self.conv_second(shallow)]
+        x = features[0]
+        for index, block in enumerate(self.blocks):
+            if index:
+                x = self.transitions[index - 1](torch.cat(features, dim=1))
+            features.append(block(x, genotype))
+        fused = self.global_fusion(concatenate(features, genotype.global_fusion), genotype.global_fusion)
+        x = self.conv_fusion(fused) + shallow
+        return self.conv_last(self.upsample(x)) + self.mean

@@ -1,0 +1,88 @@
+"""Two layouts of an operation's weights: one slice per feature (supernet), or joined (derived network)."""
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import nn
+
+from deconas_plugin.archs.operations import build_operation
+
+
+class OperationWeights(nn.Module, ABC):
+    """An operation with its weights. The layouts differ in what :meth:`weights` hands out, all else is one code.
+
+    Args:
+        operation (str): Registered name.
+        num_feat (int): Channels C of a feature.
+    """
+
+    def __init__(self, operation, num_feat):
+        super().__init__()
+        self.operation = build_operation(operation)
+        self.bias = nn.Parameter(torch.empty(num_feat))
+
+    @abstractmethod
+    def weights(self, inputs):
+        """dict[str, Tensor]: The weights that read the features ``inputs`` (tuple[int]), joined."""
+
+    def forward(self, x, inputs):
+        """Apply the operation to the features ``inputs``, concatenated: (N, len(inputs) * C, H, W) -> (N, C, H, W)."""
+        return self.operation.forward(x, self.weights(inputs), self.bias)
+
+    @torch.no_grad()
+    def _reset(self, name, tensors, num_inputs):
+        # As nn.Conv2d does with all inputs; the bias belongs to the weight that is named last.
+        fan_in = math.prod(tensors[0].shape[1:]) * (1 if self.operation.joined[name] == 0 else num_inputs)
+        bound = 1 / math.sqrt(fan_in)
+        for tensor in (*tensors, self.bias):
+            tensor.uniform_(-bound, bound)
+
+
+class SlicedWeights(OperationWeights):
+    """The supernet's layout: every earlier feature owns a slice, so that genotypes share exactly what they share.
+
+    Args:
+        num_inputs (int): Earlier features that a genotype may select.
+    """
+
+    def __init__(self, operation, num_feat, num_inputs):
+        super().__init__(operation, num_feat)
+        for name, shape in self.operation.weight_shapes(num_feat).items():
+            slices = nn.ParameterList(torch.empty(shape) for _ in range(num_inputs))
+            self._reset(name, list(slices), num_inputs)
+            setattr(self, name, slices)
+
+    def weights(self, inputs):
+        joined = {}
+        for name, dim in self.operation.joined.items():
+            slices = getattr(self, name)
+            joined[name] = torch.cat([slices[i] for i in inputs], dim) if len(inputs) > 1 else slices[inputs[0]]
+        return joined
+
+
+class JoinedWeights(OperationWeights):
+    """The derived network's layout: one tensor over the selected features.
+
+    Args:
+        inputs (tuple[int]): The features that it reads.
+    """
+
+    def __init__(self, operation, num_feat, inputs):
+        super().__init__(operation, num_feat)
+        self.inputs = inputs
+        for name, shape in self.operation.weight_shapes(num_feat).items():
+            shape = list(shape)
+            shape[self.operation.joined[name]] *= len(inputs)
+            parameter = nn.Parameter(torch.empty(shape))
+            self._reset(name, [parameter], 1)
+            setattr(self, name, parameter)
+
+    def weights(self, inputs):
+        return {name: getattr(self, name) for name in self.operation.joined}
+
+    @torch.no_grad()
+    def load_slices(self, sliced):
+        """Take over the selected slices of a :class:`SlicedWeights`."""
+        self.bias.copy_(sliced.bias)
+        for name, weight in sliced.weights(self.inputs).items():
+            getattr(self, name).copy_(weight)

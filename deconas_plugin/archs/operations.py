@@ -1,0 +1,99 @@
+"""Candidate operations: one operation over the concatenation of the features that the genotype selects.
+
+An operation owns no parameters. It says which weights it needs **for one input feature** and along which dimension the
+weights of several features are joined; :mod:`deconas_plugin.archs.operation_weights` stores them, sliced or merged.
+"""
+from abc import ABC, abstractmethod
+
+from mmengine.registry import Registry
+from torch.nn import functional as F
+
+from deconas_plugin.errors import OptionError
+
+OPERATIONS = Registry('candidate operation', scope='deconas')
+
+
+class Operation(ABC):
+    """Interface of a candidate operation: n features of ``num_feat`` channels in, one out, same height and width.
+
+    Attributes:
+        joined (dict[str, int]): The dimension along which the slices of each weight are concatenated.
+    """
+    joined = {}
+
+    @abstractmethod
+    def weight_shapes(self, num_feat):
+        """dict[str, tuple[int]]: Shape of every weight for one input feature, (out, in, height, width)."""
+
+    @abstractmethod
+    def forward(self, x, weights, bias):
+        """Apply the operation.
+
+        Args:
+            x (Tensor): Selected features, (N, n * num_feat, H, W).
+            weights (dict[str, Tensor]): The joined weights of the n features, by name.
+            bias (Tensor): (num_feat,).
+
+        Returns:
+            Tensor: (N, num_feat, H, W).
+        """
+
+
+class DenseConv(Operation):
+    """Convolution over all channels, with 'same' padding."""
+    kernel_size = 3
+    dilation = 1
+    joined = {'weight': 1}
+
+    def weight_shapes(self, num_feat):
+        return {'weight': (num_feat, num_feat, self.kernel_size, self.kernel_size)}
+
+    def forward(self, x, weights, bias):
+        return F.conv2d(x, weights['weight'], bias, padding=self.kernel_size // 2 * self.dilation,
+                        dilation=self.dilation)
+
+
+class SeparableConv(Operation):
+    """Depthwise convolution without bias, then a pointwise one with bias, nothing between."""
+    kernel_size = 3
+    joined = {'depthwise': 0, 'pointwise': 1}
+
+    def weight_shapes(self, num_feat):
+        return {'depthwise': (num_feat, 1, self.kernel_size, self.kernel_size), 'pointwise': (num_feat, num_feat, 1, 1)}
+
+    def forward(self, x, weights, bias):
+        x = F.conv2d(x, weights['depthwise'], padding=self.kernel_size // 2, groups=x.shape[1])
+        return F.conv2d(x, weights['pointwise'], bias)
+
+
+@OPERATIONS.register_module(name='conv3x3')
+class Conv3x3(DenseConv):
+    """3x3 convolution."""
+
+
+@OPERATIONS.register_module(name='sep_conv3x3')
+class SepConv3x3(SeparableConv):
+    """3x3 separable convolution."""
+
+
+@OPERATIONS.register_module(name='dil_conv3x3')
+class DilConv3x3(DenseConv):
+    """3x3 convolution with dilation 3."""
+    dilation = 3
+
+
+@OPERATIONS.register_module(name='conv1x1')
+class Conv1x1(DenseConv):
+    """1x1 convolution; local and global feature fusion are this one."""
+    kernel_size = 1
+
+
+def build_operation(name):
+    """Operation: The registered operation of this name.
+
+    Raises:
+        OptionError: There is none.
+    """
+    if name not in OPERATIONS.module_dict:
+        raise OptionError(f'operations: expected names among {", ".join(OPERATIONS.module_dict)}, got {name!r}')
+    return OPERATIONS.module_dict[name]()

@@ -1,0 +1,1 @@
+"""BasicSR models: training of derived networks, and the search."""

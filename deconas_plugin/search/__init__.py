@@ -1,0 +1,1 @@
+"""Everything without parameters: search space, genotype, complexity, search strategy and derivation."""

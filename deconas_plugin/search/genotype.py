@@ -1,0 +1,198 @@
+"""The genotype: which network of the search space is meant. The only thing that crosses from search to training."""
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from deconas_plugin.errors import GenotypeError
+from deconas_plugin.search.search_space import SearchSpace
+
+# The network that the paper found for x2; it fuses all features.
+NAMED_GENOTYPES = {'DeCoNASNet_x2': '111 110100 011000010 010011100001'}
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """A point of a search space.
+
+    Bits are grouped layer -> earlier feature -> operation, then (with the fusion search) local and global fusion.
+
+    Args:
+        space (SearchSpace): The space it belongs to.
+        bits (tuple[int]): ``space.num_bits`` zeros and ones.
+
+    Raises:
+        GenotypeError: The number of bits does not fit the space, or a bit is neither 0 nor 1.
+    """
+    space: SearchSpace
+    bits: tuple
+
+    def __post_init__(self):
+        object.__setattr__(self, 'bits', tuple(self.bits))
+        if len(self.bits) != self.space.num_bits:
+            raise GenotypeError(f'genotype: expected {self.space.num_bits} bits for num_layer={self.space.num_layer}, '
+                                f'got {len(self.bits)}')
+        if not set(self.bits) <= {0, 1}:
+            raise GenotypeError(f'genotype: expected zeros and ones, got {sorted(set(self.bits) - {0, 1})}')
+
+    @classmethod
+    def parse(cls, value, num_block=4, num_layer=4, operations=None):
+        """Read a genotype as options give it.
+
+        Args:
+            value (Genotype | str): A genotype, bits (spaces are ignored), the name of a published genotype, or the path
+                of a ``genotype.yml``.
+            num_block, num_layer, operations: The space, see :class:`SearchSpace`. Whether fusion was searched follows
+                from the number of bits.
+
+        Returns:
+            Genotype: The genotype.
+
+        Raises:
+            GenotypeError: It is none of these, or does not fit the space.
+        """
+        spaces = [
+            SearchSpace(num_block, num_layer, *([operations] if operations else []), search_fusion=fusion)
+            for fusion in (False, True)
+        ]
+        genotype = value if isinstance(value, Genotype) else None
+        if genotype is None and isinstance(value, (str, Path)) and str(value).endswith(('.yml', '.yaml')):
+            genotype = cls.load(value)
+        if genotype is not None:
+            if genotype.space not in spaces:
+                raise GenotypeError(f'genotype: expected one for {spaces[0]}, got one for {genotype.space}')
+            return genotype
+        bits = _read_bits(value)
+        space = next((space for space in spaces if space.num_bits == len(bits)), None)
+        if space is None:
+            raise GenotypeError(f'genotype: expected {spaces[0].num_bits} bits for num_layer={num_layer} '
+                                f'({spaces[1].num_bits} with searched fusion and num_block={num_block}), '
+                                f'got {len(bits)}')
+        return cls(space, bits)
+
+    @cached_property
+    def _decisions(self):
+        """list[tuple[int]]: The bits of each decision of the space."""
+        groups, start = [], 0
+        for decision in self.space.decisions:
+            groups.append(self.bits[start:start + decision.num_bits])
+            start += decision.num_bits
+        return groups
+
+    @cached_property
+    def layer_inputs(self):
+        """tuple: ``layer_inputs[k][o]`` are the earlier features (tuple[int]) that operation o of layer k reads."""
+        layers, start = [], 0
+        for layer in range(self.space.num_layer):
+            connections = self._decisions[start:start + layer + 1]
+            start += layer + 1
+            layers.append(
+                tuple(
+                    tuple(feature for feature, bits in enumerate(connections) if bits[operation])
+                    for operation in range(len(self.space.operations))))
+        return tuple(layers)
+
+    @cached_property
+    def local_fusion(self):
+        """tuple[int]: Features of a block that its 1x1 fusion reads; the last layer always is one of them."""
+        return self._fused(self.space.num_layer, self._decisions[-2] if self.space.search_fusion else None)
+
+    @cached_property
+    def global_fusion(self):
+        """tuple[int]: What the global 1x1 fusion reads: 0 is the input of block 1, b+1 the output of block b."""
+        return self._fused(self.space.num_block, self._decisions[-1] if self.space.search_fusion else None)
+
+    @staticmethod
+    def _fused(last, bits):
+        bits = (1, ) * last if bits is None else bits
+        return tuple(feature for feature, bit in enumerate(bits) if bit) + (last, )
+
+    @cached_property
+    def live_layers(self):
+        """tuple[int]: Layers whose output reaches the output of the block, in order of computation."""
+        live = {feature - 1 for feature in self.local_fusion if feature}
+        for layer in reversed(range(self.space.num_layer)):
+            if layer in live:
+                # A layer without operations passes the last feature on.
+                read = set().union(*self.layer_inputs[layer]) or {layer}
+                live |= {feature - 1 for feature in read if feature}
+        return tuple(sorted(live))
+
+    def describe(self):
+        """Say in words what each layer reads.
+
+        Returns:
+            dict[str, str | dict]: Readable connections, for ``genotype.yml`` and tables.
+        """
+        connections = {}
+        for layer, operations in enumerate(self.layer_inputs):
+            connections[_feature_name(layer + 1)] = {
+                name: ', '.join(_feature_name(feature) for feature in inputs)
+                for name, inputs in zip(self.space.operations, operations, strict=True) if inputs
+            } or f'passes on {_feature_name(layer)}'
+        connections['local fusion'] = ', '.join(_feature_name(feature) for feature in self.local_fusion)
+        connections['global fusion'] = ', '.join(
+            f'block {feature - 1}' if feature else 'shallow feature' for feature in self.global_fusion)
+        return connections
+
+    def to_dict(self):
+        """dict: Plain values that :meth:`from_dict` turns back into this genotype."""
+        return dict(
+            bits=str(self),
+            num_block=self.space.num_block,
+            num_layer=self.space.num_layer,
+            operations=list(self.space.operations),
+            search_fusion=self.space.search_fusion)
+
+    @classmethod
+    def from_dict(cls, data):
+        """The genotype of :meth:`to_dict`; keys that it does not know are left alone.
+
+        Raises:
+            GenotypeError: A key is missing or does not fit.
+        """
+        keys = ('bits', 'num_block', 'num_layer', 'operations', 'search_fusion')
+        missing = [key for key in keys if key not in data]
+        if missing:
+            raise GenotypeError(f'genotype: expected the keys {", ".join(keys)}; missing: {", ".join(missing)}')
+        space = SearchSpace(data['num_block'], data['num_layer'], tuple(data['operations']), data['search_fusion'])
+        return cls(space, _read_bits(data['bits']))
+
+    @classmethod
+    def load(cls, path):
+        """Read a ``genotype.yml``.
+
+        Raises:
+            GenotypeError: The file is missing, is no YAML, or holds no genotype.
+        """
+        try:
+            data = yaml.safe_load(Path(path).read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise GenotypeError(f'genotype: cannot read {path}: {" ".join(str(error).split())}') from error
+        if not isinstance(data, dict) or not isinstance(data.get('genotype', data), dict):
+            raise GenotypeError(f'genotype: {path} holds no genotype; expected the file that the derivation wrote')
+        return cls.from_dict(data.get('genotype', data))
+
+    def __str__(self):
+        groups, start = [], 0
+        width = len(self.space.operations)
+        for layer in range(self.space.num_layer):
+            groups.append(self.bits[start:start + (layer + 1) * width])
+            start += (layer + 1) * width
+        if self.space.search_fusion:
+            groups += self._decisions[-2:]
+        return ' '.join(''.join(map(str, group)) for group in groups)
+
+
+def _read_bits(value):
+    text = NAMED_GENOTYPES.get(value, value) if isinstance(value, str) else value
+    digits = ''.join(text.split()) if isinstance(text, str) else ''
+    if not digits or not set(digits) <= {'0', '1'}:
+        raise GenotypeError(f'genotype: expected bits in quotes such as "111 110100 ...", a genotype.yml or one of '
+                            f'{", ".join(NAMED_GENOTYPES)}; got {value!r}')
+    return tuple(map(int, digits))
+
+
+def _feature_name(feature):
+    return f'layer {feature - 1}' if feature else 'block input'

@@ -1,0 +1,72 @@
+"""What a genotype earns: PSNR with shared weights on held-out patches, less what it costs."""
+from dataclasses import dataclass
+
+import torch
+from basicsr.metrics.psnr_ssim import calculate_psnr_pt
+
+from deconas_plugin.utils.precision import autocast
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a genotype earned.
+
+    Attributes:
+        genotype (Genotype): Which.
+        psnr (float): Mean PSNR over the patches, in dB.
+        penalties (dict[str, float]): Parts of the penalty by measure, weighted, in dB.
+    """
+    genotype: object
+    psnr: float
+    penalties: dict
+
+    @property
+    def reward(self):
+        """float: PSNR less all penalties, in dB."""
+        return self.psnr - sum(self.penalties.values())
+
+
+class Reward:
+    """Scores genotypes.
+
+    Args:
+        supernet (DeCoNASSuperNet): Shared weights.
+        penalty (Penalty): What complexity costs.
+        crop_border (int): Pixels left out at every edge of an HR patch.
+        test_y_channel (bool): PSNR on luma rather than RGB.
+        precision (str): Of the forward pass, see :mod:`deconas_plugin.utils.precision`. Default: 'float32'.
+    """
+
+    def __init__(self, supernet, penalty, crop_border, test_y_channel=False, precision='float32'):
+        self.supernet = supernet
+        self.penalty = penalty
+        self.crop_border = crop_border
+        self.test_y_channel = test_y_channel
+        self.precision = precision
+
+    @torch.no_grad()
+    def score(self, genotypes, batches):
+        """Score genotypes on the same patches.
+
+        Args:
+            genotypes (list[Genotype]): Which.
+            batches (list[tuple[Tensor, Tensor]]): LR (N, C, h, w) and HR (N, C, s*h, s*w) patches in [0, 1].
+
+        Returns:
+            list[Score]: One per genotype, in order.
+        """
+        training = self.supernet.training
+        self.supernet.eval()
+        scores = [Score(genotype, self._psnr(genotype, batches), self.penalty(genotype)) for genotype in genotypes]
+        self.supernet.train(training)
+        return scores
+
+    def _psnr(self, genotype, batches):
+        total = count = 0
+        for lq, gt in batches:
+            with autocast(self.precision, lq.device):
+                output = self.supernet(lq, genotype)
+            output = output.float().clamp(0, 1)
+            total += calculate_psnr_pt(output, gt, self.crop_border, test_y_channel=self.test_y_channel).sum()
+            count += len(lq)
+        return float(total) / count

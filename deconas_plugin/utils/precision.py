@@ -1,0 +1,49 @@
+"""Floating point formats of a training step."""
+import torch
+
+from deconas_plugin.errors import OptionError
+
+PRECISIONS = ('float32', 'bf16', 'fp16')
+
+
+def resolve_precision(precision, device, key='train.precision'):
+    """Check a precision, or choose one for the device.
+
+    Args:
+        precision (str | None): 'float32', 'bf16', 'fp16', or None to choose: bf16 where the processor computes it,
+            float32 elsewhere.
+        device (torch.device): Where the network runs.
+        key (str): The option's name, for the message.
+
+    Returns:
+        str: One of :data:`PRECISIONS`.
+
+    Raises:
+        OptionError: It is unknown, or fp16 is asked for on a CPU.
+    """
+    if precision is None:
+        return 'bf16' if _computes_bf16(device) else 'float32'
+    if precision not in PRECISIONS:
+        raise OptionError(f'{key}: expected one of {", ".join(PRECISIONS)}, got {precision!r}')
+    if precision == 'fp16' and device.type != 'cuda':
+        raise OptionError(f'{key}: fp16 needs a CUDA device, this runs on {device.type}; use bf16 or float32')
+    return precision
+
+
+def autocast(precision, device):
+    """Context manager under which convolutions run in a precision; parameters stay float32.
+
+    Args:
+        precision (str): One of :data:`PRECISIONS`.
+        device (torch.device): Where the network runs.
+    """
+    dtype = torch.float16 if precision == 'fp16' else torch.bfloat16
+    return torch.autocast(device.type, dtype=dtype, enabled=precision != 'float32')
+
+
+def _computes_bf16(device):
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Without these instructions bf16 is emulated and slower than float32. Older PyTorch cannot tell: float32 then.
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, 'get_capabilities') else {}
+    return bool(capabilities.get('avx512_bf16') or capabilities.get('amx_bf16'))
