@@ -1,0 +1,45 @@
+"""Choosing images of a dataset by name, so that one database serves a train and a held-out split."""
+import re
+
+from deconas_plugin.errors import OptionError
+
+_SUB_IMAGE = re.compile(r'_s\d+$')
+_RANGE = re.compile(r'(?P<prefix>.*?)(?P<first>\d+)-(?P=prefix)(?P<last>\d+)')
+
+
+def image_name(key):
+    """Name of the image that a sub-image was cut from: ``0001_s012`` belongs to ``0001``."""
+    return _SUB_IMAGE.sub('', key)
+
+
+def select_keys(available, selection):
+    """The keys of ``available`` whose image is selected, in their order.
+
+    Args:
+        available (list[str]): Keys, e.g. ``['0001_s001', '0001_s002', '0002_s001']``.
+        selection (str | list[str]): Names and ranges (both ends included) of images: ``0001-0750``,
+            ``img_001-img_050``, ``baboon``, or a list of them.
+
+    Raises:
+        OptionError: a part of the selection is malformed or matches no image.
+    """
+    parts = [selection] if isinstance(selection, str) else selection
+    if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, str) for part in parts):
+        raise OptionError(f"keys: expected quoted names or ranges of names, e.g. '0001-0750', got {selection!r}")
+    names = {image_name(key) for key in available}
+    chosen = set().union(*(_matches(part, names) for part in parts))
+    return [key for key in available if image_name(key) in chosen]
+
+
+def _matches(part, names):
+    if part in names:
+        return {part}
+    span = _RANGE.fullmatch(part)
+    if span:
+        prefix, first, last = span['prefix'], int(span['first']), int(span['last'])
+        numbers = ((name, name[len(prefix):]) for name in names if name.startswith(prefix))
+        found = {name for name, number in numbers if number.isdecimal() and first <= int(number) <= last}
+        if found:
+            return found
+    raise OptionError(f"keys: '{part}' matches none of the {len(names)} images, "
+                      f"which run from '{min(names)}' to '{max(names)}'")
