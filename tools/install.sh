@@ -73,7 +73,7 @@ choose_python() {
     case $version in
         3.10 | 3.11 | 3.12) ;;
         *) fail "$python is Python $version, but BasicSR 1.4.2 needs Python 3.10, 3.11 or 3.12;" \
-                'make an environment with one of these, e.g. python3.11 -m venv .venv && . .venv/bin/activate' ;;
+                'make an environment with one of these, e.g. python3.11 -m venv --clear .venv && . .venv/bin/activate' ;;
     esac
     "$python" -m pip --version >/dev/null 2>&1 ||
         fail "$python has no pip; make an environment: python3 -m venv .venv && . .venv/bin/activate"
