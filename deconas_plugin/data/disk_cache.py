@@ -31,7 +31,7 @@ class DiskImages(FlatImages):
 
     Args:
         images (LmdbImages): Where they come from.
-        broken (dict[int, str] | None): Takes the images that cannot be read. None: raise the first of them.
+        skip_broken (bool): Note images that cannot be read in ``broken`` instead of raising the first.
         cache_dir (str | None): Folder for caches. None: beside the LMDB, or, where that cannot be written,
             the user's cache folder.
 
@@ -39,11 +39,11 @@ class DiskImages(FlatImages):
         DataError: an image is broken, or the cache cannot be written.
     """
 
-    def __init__(self, images, broken=None, cache_dir=None):
+    def __init__(self, images, skip_broken=False, cache_dir=None):
         starts, total = lay_out(images.all_sizes.values())
         row_of = {key: row for row, key in enumerate(images.all_sizes)}
         rows = np.array([row_of[key] for key in images.keys])
-        super().__init__(images.sizes, [starts[row] for row in rows], {} if broken is None else broken)
+        super().__init__(images.sizes, [starts[row] for row in rows])
 
         files = [PixelFile(folder, _fingerprint(images), len(starts), total)
                  for folder in _folders(images.path, cache_dir)]
@@ -52,16 +52,18 @@ class DiskImages(FlatImages):
             self.file = complete[0]
         else:
             self.file = _first_writable(files)
-            self._fill(images, broken, rows)
+            self._fill(images, rows, skip_broken)
 
-    def _fill(self, images, broken, rows):
+    def _fill(self, images, rows, skip_broken):
         with self.file.locked():
             missing = np.flatnonzero(~self.file.filled()[rows]).tolist()
+            if not missing:  # another process has filled it meanwhile
+                return
             needed = sum(3 * height * width for height, width in (self.sizes[index] for index in missing))
             self.file.make_room(needed)
             logging.getLogger('basicsr').info(f'Decoding {len(missing)} images of {images.path} once, into '
                                               f'{self.file.pixels} ({needed / 1e9:.1f} GB).')
-            decoded = decode_all(images, missing, broken)
+            decoded = decode_all(images, missing, self.broken if skip_broken else None)
             self.file.write((rows[index], self.starts[index], image) for index, image in decoded)
 
     def _open(self):
@@ -74,6 +76,7 @@ class PixelFile:
     def __init__(self, folder, name, count, total):
         self.folder = folder
         self.pixels, self.record = osp.join(folder, f'{name}.uint8'), osp.join(folder, f'{name}.filled')
+        self.lock = osp.join(folder, 'lock')
         self._count, self._total = count, total
 
     def filled(self):
@@ -87,9 +90,13 @@ class PixelFile:
     @contextlib.contextmanager
     def locked(self):
         """Let one process at a time fill the file, e.g. one of a node's ranks while the others wait."""
-        with open(osp.join(self.folder, 'lock'), 'a') as lock:
+        with open(self.lock, 'a') as lock:
             if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    logging.getLogger('basicsr').info(f'Waiting for the process that fills {self.pixels}.')
+                    fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def make_room(self, needed):
@@ -126,7 +133,7 @@ class PixelFile:
         _sync(file)
         beside = f'{self.record}.part'
         with open(beside, 'wb') as record:
-            filled.tofile(record)
+            record.write(filled.tobytes())
             _sync(record)
         os.replace(beside, self.record)
 
@@ -158,7 +165,7 @@ def _first_writable(files):
     for file in files:
         try:
             os.makedirs(file.folder, exist_ok=True)
-            with file.locked():
+            with open(file.lock, 'a'):
                 return file
         except OSError as error:
             reason = f'{file.folder}: the cache of decoded images cannot be written here ({error.strerror})'
