@@ -37,7 +37,7 @@ def test_name_that_looks_like_a_range_is_a_name():
     assert select_keys(['1-3', '2'], '1-3') == ['1-3']
 
 
-@pytest.mark.parametrize('selection', ['0801-0900', '0004-0002', 'baby', '', '-', '0001-x0002', ['0001', 'baby']])
+@pytest.mark.parametrize('selection', ['0801-0900', '0004-0002', 'baby', '', '-', ['0001', 'baby']])
 def test_selection_that_matches_nothing_is_an_error(selection):
     with pytest.raises(OptionError, match="matches none of the 12 images, which run from '0001' to '0012'"):
         select_keys(DIV2K, selection)

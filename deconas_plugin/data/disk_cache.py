@@ -6,6 +6,7 @@ loses at most what was not yet recorded. Both names hold a fingerprint of the LM
 longer match, and a new cache takes their place.
 """
 import contextlib
+import fcntl
 import hashlib
 import logging
 import os
@@ -14,13 +15,9 @@ from os import path as osp
 
 import numpy as np
 
+from deconas_plugin.data.files import write_file
 from deconas_plugin.data.image_cache import FlatImages, decode_all, lay_out
 from deconas_plugin.errors import DataError
-
-try:
-    import fcntl
-except ImportError:  # Windows: processes that fill a cache at once write the same bytes, only twice
-    fcntl = None
 
 _FORMAT = 1  # of the two files; part of the fingerprint
 _RECORD_EVERY = 1024  # images
@@ -91,12 +88,11 @@ class PixelFile:
     def locked(self):
         """Let one process at a time fill the file, e.g. one of a node's ranks while the others wait."""
         with open(self.lock, 'a') as lock:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    logging.getLogger('basicsr').info(f'Waiting for the process that fills {self.pixels}.')
-                    fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                logging.getLogger('basicsr').info(f'Waiting for the process that fills {self.pixels}.')
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def make_room(self, needed):
@@ -130,17 +126,9 @@ class PixelFile:
                             'set cache_dir to another disk, or cache: none') from error
 
     def _commit(self, file, filled):
-        _sync(file)
-        beside = f'{self.record}.part'
-        with open(beside, 'wb') as record:
-            record.write(filled.tobytes())
-            _sync(record)
-        os.replace(beside, self.record)
-
-
-def _sync(file):
-    file.flush()
-    os.fsync(file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
+        write_file(self.record, filled.tobytes())
 
 
 def _fingerprint(images):

@@ -1,11 +1,11 @@
 """Decoded images side by side in one flat uint8 array, filled once and read by every worker."""
 import logging
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from deconas_plugin.data.parallel import available_cores
 from deconas_plugin.errors import DataError
 
 _LOG_SECONDS = 20
@@ -34,7 +34,7 @@ def decode_all(images, indices, broken=None):
 
     logger = logging.getLogger('basicsr')
     logged = time.monotonic()
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for start in range(0, len(indices), _DECODED_AHEAD):
             group = indices[start:start + _DECODED_AHEAD]
             for index, image in zip(group, pool.map(read, group), strict=True):

@@ -1,12 +1,10 @@
 """Which LQ image belongs to which GT image, and whether their sizes fit."""
-import os
 from os import path as osp
 
+from deconas_plugin.data.image_io import list_images
 from deconas_plugin.data.image_source import FileImages, LmdbImages, read_meta_info
 from deconas_plugin.data.key_selection import select_keys
 from deconas_plugin.errors import DataError
-
-_IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 
 
 def list_pairs(options):
@@ -40,7 +38,8 @@ def _lmdb_pairs(options):
 
 
 def _folder_pairs(options):
-    files = _meta_info_names(options) if options.meta_info_file else _image_names(options.dataroot_gt)
+    files = _meta_info_names(options) if options.meta_info_file \
+        else [path.name for path in list_images(options.dataroot_gt)]
     by_key = {osp.splitext(osp.basename(file))[0]: file for file in files}
     lq_paths, gt_paths = [], []
     for key in _selected(sorted(by_key), options):
@@ -56,15 +55,6 @@ def _folder_pairs(options):
 
 def _selected(keys, options):
     return keys if options.keys is None else select_keys(keys, options.keys)
-
-
-def _image_names(folder):
-    if not osp.isdir(folder):
-        raise DataError(f'{folder}: no such folder; check dataroot_gt')
-    names = [name for name in os.listdir(folder) if name.lower().endswith(_IMAGE_SUFFIXES)]
-    if not names:
-        raise DataError(f'{folder}: holds no images; check dataroot_gt')
-    return names
 
 
 def _meta_info_names(options):

@@ -29,17 +29,17 @@ class PatchOptions:
     dataroot_gt: str
     dataroot_lq: str
     io_backend: dict
-    meta_info_file: str = None
+    meta_info_file: str | None = None
     filename_tmpl: str = '{}'
-    gt_size: int = None
+    gt_size: int | None = None
     use_hflip: bool = True
     use_rot: bool = True
     color: str = 'rgb'
-    mean: list = None
-    std: list = None
-    keys: object = None
-    cache: str = None
-    cache_dir: str = None
+    mean: list | None = None
+    std: list | None = None
+    keys: str | list | None = None
+    cache: str | None = None
+    cache_dir: str | None = None
     on_error: str = 'raise'
 
     @classmethod
