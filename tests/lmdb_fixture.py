@@ -57,6 +57,7 @@ def paired_lmdb(folder, count=6, size=48, scale=2):
     """LMDBs of ``count`` pairs (keys 0001_s001, 0001_s002, 0002_s001, ...) under ``folder``: their paths (gt, lq)."""
     pairs = image_pairs(count, size, scale)
     gt, lq = Path(folder) / 'HR_sub.lmdb', Path(folder) / f'LR_X{scale}_sub.lmdb'
+    Path(folder).mkdir(parents=True, exist_ok=True)
     write_lmdb(gt, {key: pair[1] for key, pair in pairs.items()})
     write_lmdb(lq, {key: pair[0] for key, pair in pairs.items()})
     return str(gt), str(lq)

@@ -63,11 +63,10 @@ class DeCoNASPatchDataset(data.Dataset):
         self._skips = torch.zeros(len(gt), dtype=torch.int32).share_memory_()  # all workers count here
 
     def _cached(self, images):
-        broken = {} if self.options.on_error == 'skip' else None
         if self.options.cache == 'disk':
-            return DiskImages(images, broken, self.options.cache_dir)
+            return DiskImages(images, self.options.skip_broken, self.options.cache_dir)
         if self.options.cache == 'memory':
-            return MemoryImages(images, broken)
+            return MemoryImages(images, self.options.skip_broken)
         return images
 
     @property
@@ -147,7 +146,7 @@ class DeCoNASPatchDataset(data.Dataset):
             try:
                 return index, read(index)
             except DataError as error:
-                if self.options.on_error == 'raise':
+                if not self.options.skip_broken:
                     raise
                 if self._skips[index] == 0:
                     logging.getLogger('basicsr').warning(f'Skipped: {error}')

@@ -6,6 +6,7 @@ loses at most what was not yet recorded. Both names hold a fingerprint of the LM
 longer match, and a new cache takes their place.
 """
 import contextlib
+import fcntl
 import hashlib
 import logging
 import os
@@ -14,13 +15,9 @@ from os import path as osp
 
 import numpy as np
 
+from deconas_plugin.data.files import write_file
 from deconas_plugin.data.image_cache import FlatImages, decode_all, lay_out
 from deconas_plugin.errors import DataError
-
-try:
-    import fcntl
-except ImportError:  # Windows: processes that fill a cache at once write the same bytes, only twice
-    fcntl = None
 
 _FORMAT = 1  # of the two files; part of the fingerprint
 _RECORD_EVERY = 1024  # images
@@ -31,7 +28,7 @@ class DiskImages(FlatImages):
 
     Args:
         images (LmdbImages): Where they come from.
-        broken (dict[int, str] | None): Takes the images that cannot be read. None: raise the first of them.
+        skip_broken (bool): Note images that cannot be read in ``broken`` instead of raising the first.
         cache_dir (str | None): Folder for caches. None: beside the LMDB, or, where that cannot be written,
             the user's cache folder.
 
@@ -39,11 +36,11 @@ class DiskImages(FlatImages):
         DataError: an image is broken, or the cache cannot be written.
     """
 
-    def __init__(self, images, broken=None, cache_dir=None):
+    def __init__(self, images, skip_broken=False, cache_dir=None):
         starts, total = lay_out(images.all_sizes.values())
         row_of = {key: row for row, key in enumerate(images.all_sizes)}
         rows = np.array([row_of[key] for key in images.keys])
-        super().__init__(images.sizes, [starts[row] for row in rows], {} if broken is None else broken)
+        super().__init__(images.sizes, [starts[row] for row in rows])
 
         files = [PixelFile(folder, _fingerprint(images), len(starts), total)
                  for folder in _folders(images.path, cache_dir)]
@@ -52,16 +49,18 @@ class DiskImages(FlatImages):
             self.file = complete[0]
         else:
             self.file = _first_writable(files)
-            self._fill(images, broken, rows)
+            self._fill(images, rows, skip_broken)
 
-    def _fill(self, images, broken, rows):
+    def _fill(self, images, rows, skip_broken):
         with self.file.locked():
             missing = np.flatnonzero(~self.file.filled()[rows]).tolist()
+            if not missing:  # another process has filled it meanwhile
+                return
             needed = sum(3 * height * width for height, width in (self.sizes[index] for index in missing))
             self.file.make_room(needed)
             logging.getLogger('basicsr').info(f'Decoding {len(missing)} images of {images.path} once, into '
                                               f'{self.file.pixels} ({needed / 1e9:.1f} GB).')
-            decoded = decode_all(images, missing, broken)
+            decoded = decode_all(images, missing, self.broken if skip_broken else None)
             self.file.write((rows[index], self.starts[index], image) for index, image in decoded)
 
     def _open(self):
@@ -74,6 +73,7 @@ class PixelFile:
     def __init__(self, folder, name, count, total):
         self.folder = folder
         self.pixels, self.record = osp.join(folder, f'{name}.uint8'), osp.join(folder, f'{name}.filled')
+        self.lock = osp.join(folder, 'lock')
         self._count, self._total = count, total
 
     def filled(self):
@@ -86,11 +86,22 @@ class PixelFile:
 
     @contextlib.contextmanager
     def locked(self):
-        """Let one process at a time fill the file, e.g. one of a node's ranks while the others wait."""
-        with open(osp.join(self.folder, 'lock'), 'a') as lock:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        """Let one process at a time fill the file, e.g. one of a node's ranks while the others wait.
+
+        Raises:
+            DataError: something cannot be written while it is held.
+        """
+        try:
+            with open(self.lock, 'a') as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    logging.getLogger('basicsr').info(f'Waiting for the process that fills {self.pixels}.')
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise DataError(f'{self.pixels}: cannot be written ({error.strerror}); '
+                            'set cache_dir to another disk, or cache: none') from error
 
     def make_room(self, needed):
         """Remove caches of the LMDB's earlier states; DataError where ``needed`` bytes still do not fit."""
@@ -106,34 +117,25 @@ class PixelFile:
     def write(self, images):
         """Write ``images`` ((row, start, array) each) and record them, also those before an error."""
         filled = self.filled()
-        try:
-            with open(os.open(self.pixels, os.O_RDWR | os.O_CREAT, 0o666), 'r+b') as file:
-                file.truncate(self._total)
-                try:
-                    for count, (row, start, image) in enumerate(images, 1):
-                        file.seek(start)
-                        file.write(image)
-                        filled[row] = True
-                        if count % _RECORD_EVERY == 0:
-                            self._commit(file, filled)
-                finally:
-                    self._commit(file, filled)
-        except OSError as error:
-            raise DataError(f'{self.pixels}: cannot be written ({error.strerror}); '
-                            'set cache_dir to another disk, or cache: none') from error
+        if not filled.any():  # a record without its pixels must not outlive a kill between here and the first commit
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(self.record)
+        with open(os.open(self.pixels, os.O_RDWR | os.O_CREAT, 0o666), 'r+b') as file:
+            file.truncate(self._total)
+            try:
+                for count, (row, start, image) in enumerate(images, 1):
+                    file.seek(start)
+                    file.write(image)
+                    filled[row] = True
+                    if count % _RECORD_EVERY == 0:
+                        self._commit(file, filled)
+            finally:
+                self._commit(file, filled)
 
     def _commit(self, file, filled):
-        _sync(file)
-        beside = f'{self.record}.part'
-        with open(beside, 'wb') as record:
-            filled.tofile(record)
-            _sync(record)
-        os.replace(beside, self.record)
-
-
-def _sync(file):
-    file.flush()
-    os.fsync(file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
+        write_file(self.record, filled.tobytes())
 
 
 def _fingerprint(images):
@@ -158,7 +160,7 @@ def _first_writable(files):
     for file in files:
         try:
             os.makedirs(file.folder, exist_ok=True)
-            with file.locked():
+            with open(file.lock, 'a'):
                 return file
         except OSError as error:
             reason = f'{file.folder}: the cache of decoded images cannot be written here ({error.strerror})'

@@ -1,11 +1,11 @@
 """Decoded images side by side in one flat uint8 array, filled once and read by every worker."""
 import logging
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from deconas_plugin.data.parallel import available_cores
 from deconas_plugin.errors import DataError
 
 _LOG_SECONDS = 20
@@ -34,7 +34,7 @@ def decode_all(images, indices, broken=None):
 
     logger = logging.getLogger('basicsr')
     logged = time.monotonic()
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for start in range(0, len(indices), _DECODED_AHEAD):
             group = indices[start:start + _DECODED_AHEAD]
             for index, image in zip(group, pool.map(read, group), strict=True):
@@ -51,11 +51,14 @@ class FlatImages:
     Args:
         sizes (list[tuple[int, int]]): (height, width) of each image.
         starts (list[int]): Where each image starts in the array.
+
+    Attributes:
         broken (dict[int, str]): Images that could not be read, and why.
     """
 
-    def __init__(self, sizes, starts, broken):
-        self.sizes, self.starts, self.broken = sizes, starts, broken
+    def __init__(self, sizes, starts):
+        self.sizes, self.starts = sizes, starts
+        self.broken = {}
         self._flat = None
 
     def _open(self):
@@ -90,15 +93,22 @@ class MemoryImages(FlatImages):
 
     Args:
         images (LmdbImages): Where they come from.
-        broken (dict[int, str] | None): Takes the images that cannot be read. None: raise the first of them.
+        skip_broken (bool): Note images that cannot be read in ``broken`` instead of raising the first.
         device (torch.device | str): Where ``pixels``, the flat tensor, shall lie. Default: 'cpu'.
+
+    Raises:
+        DataError: an image is broken, or a GPU's memory cannot take them all.
     """
 
-    def __init__(self, images, broken, device='cpu'):
+    def __init__(self, images, skip_broken=False, device='cpu'):
         starts, total = lay_out(images.sizes)
-        super().__init__(images.sizes, starts, {} if broken is None else broken)
-        self.pixels = torch.empty(total, dtype=torch.uint8, device=device)
-        for index, image in decode_all(images, range(len(images)), broken):
+        super().__init__(images.sizes, starts)
+        try:
+            self.pixels = torch.empty(total, dtype=torch.uint8, device=device)
+        except torch.cuda.OutOfMemoryError as error:
+            raise DataError(f'{images.path}: the decoded images need {total / 1e9:.1f} GB, more than {device} has '
+                            'free; set cache: disk') from error
+        for index, image in decode_all(images, range(len(images)), self.broken if skip_broken else None):
             self.pixels[starts[index]:starts[index] + image.size] = torch.from_numpy(image.reshape(-1))
 
     def _open(self):

@@ -1,10 +1,10 @@
 """Choosing images of a dataset by name, so that one database serves a train and a held-out split."""
 import re
 
+from deconas_plugin.data.splits import natural_key
 from deconas_plugin.errors import OptionError
 
 _SUB_IMAGE = re.compile(r'_s\d+$')
-_RANGE = re.compile(r'(?P<prefix>.*?)(?P<first>\d+)-(?P=prefix)(?P<last>\d+)')
 
 
 def image_name(key):
@@ -21,11 +21,9 @@ def select_keys(available, selection):
             ``img_001-img_050``, ``baboon``, or a list of them.
 
     Raises:
-        OptionError: a part of the selection is malformed or matches no image.
+        OptionError: a part of the selection matches no image.
     """
     parts = [selection] if isinstance(selection, str) else selection
-    if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, str) for part in parts):
-        raise OptionError(f"keys: expected quoted names or ranges of names, e.g. '0001-0750', got {selection!r}")
     names = {image_name(key) for key in available}
     chosen = set().union(*(_matches(part, names) for part in parts))
     return [key for key in available if image_name(key) in chosen]
@@ -34,11 +32,9 @@ def select_keys(available, selection):
 def _matches(part, names):
     if part in names:
         return {part}
-    span = _RANGE.fullmatch(part)
-    if span:
-        prefix, first, last = span['prefix'], int(span['first']), int(span['last'])
-        numbers = ((name, name[len(prefix):]) for name in names if name.startswith(prefix))
-        found = {name for name, number in numbers if number.isdecimal() and first <= int(number) <= last}
+    first, dash, last = part.partition('-')
+    if dash:
+        found = {name for name in names if natural_key(first) <= natural_key(name) <= natural_key(last)}
         if found:
             return found
     raise OptionError(f"keys: '{part}' matches none of the {len(names)} images, "

@@ -1,12 +1,10 @@
 """Which LQ image belongs to which GT image, and whether their sizes fit."""
-import os
 from os import path as osp
 
+from deconas_plugin.data.image_io import list_images
 from deconas_plugin.data.image_source import FileImages, LmdbImages, read_meta_info
 from deconas_plugin.data.key_selection import select_keys
 from deconas_plugin.errors import DataError
-
-_IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 
 
 def list_pairs(options):
@@ -40,7 +38,8 @@ def _lmdb_pairs(options):
 
 
 def _folder_pairs(options):
-    files = _meta_info_names(options) if options.meta_info_file else _image_names(options.dataroot_gt)
+    files = _meta_info_names(options) if options.meta_info_file \
+        else [path.name for path in list_images(options.dataroot_gt)]
     by_key = {osp.splitext(osp.basename(file))[0]: file for file in files}
     lq_paths, gt_paths = [], []
     for key in _selected(sorted(by_key), options):
@@ -58,15 +57,6 @@ def _selected(keys, options):
     return keys if options.keys is None else select_keys(keys, options.keys)
 
 
-def _image_names(folder):
-    if not osp.isdir(folder):
-        raise DataError(f'{folder}: no such folder; check dataroot_gt')
-    names = [name for name in os.listdir(folder) if name.lower().endswith(_IMAGE_SUFFIXES)]
-    if not names:
-        raise DataError(f'{folder}: holds no images; check dataroot_gt')
-    return names
-
-
 def _meta_info_names(options):
     try:
         with open(options.meta_info_file, encoding='utf-8') as lines:
@@ -80,14 +70,20 @@ def _meta_info_names(options):
 
 def check_pair(lq_size, gt_size, path, options):
     """Raise DataError unless the sizes, (height, width) each, of the pair ``path`` serve these options."""
-    (lq_h, lq_w), (gt_h, gt_w), scale = lq_size, gt_size, options.scale
-    found = f"'{path}' in {options.dataroot_gt}: GT {gt_h}x{gt_w} and LQ {lq_h}x{lq_w} pixels (height x width)"
+    problem = _misfit(*lq_size, *gt_size, options)
+    if problem:
+        lq_text, gt_text = ('x'.join(map(str, size)) for size in (lq_size, gt_size))
+        raise DataError(f"{options.dataroot_gt}: '{path}' {problem}: LQ {lq_text}, GT {gt_text} (height x width)")
+
+
+def _misfit(lq_h, lq_w, gt_h, gt_w, options):
+    scale = options.scale
     if options.phase == 'train':
         if (gt_h, gt_w) != (lq_h * scale, lq_w * scale):
-            raise DataError(f'{found} do not fit scale {scale}; check scale and dataroot_lq')
-        if min(lq_h, lq_w) < options.lq_size:
-            raise DataError(f'{found} are smaller than a patch of gt_size {options.gt_size}; '
-                            'lower gt_size, or leave the image out (keys)')
-    # Whole images: GT may exceed what the network gives, by pixels that no LQ pixel was made from.
+            return f'does not fit scale {scale} (check scale and dataroot_lq)'
+        if lq_h < options.lq_size or lq_w < options.lq_size:
+            return f'is smaller than gt_size {options.gt_size} (lower gt_size, or leave the image out with keys)'
+    # Whole images: GT may have a border that no LQ pixel was made from; BasicSR cuts it off, too.
     elif not (lq_h * scale <= gt_h < lq_h * (scale + 1) and lq_w * scale <= gt_w < lq_w * (scale + 1)):
-        raise DataError(f'{found} do not fit scale {scale}; check scale and dataroot_lq')
+        return f'does not fit scale {scale} (check scale and dataroot_lq)'
+    return None

@@ -4,7 +4,6 @@ import time
 from copy import deepcopy
 from pathlib import Path
 
-import torch
 from basicsr.archs import build_network
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
@@ -110,5 +109,6 @@ def build_reward(opt, supernet, counter):
 def build_reward_set(opt, device):
     """RewardSet: Of a search's options."""
     reward_opt = deepcopy(opt['search']['reward'])
-    dataset_opt = {'use_hflip': False, 'use_rot': False, **reward_opt['dataset'], 'phase': 'train', 'scale': opt['scale']}
+    dataset_opt = {'use_hflip': False, 'use_rot': False, **reward_opt['dataset']}
+    dataset_opt.update(phase='train', scale=opt['scale'])
     return RewardSet(dataset_opt, reward_opt['num_patches'], device, opt['manual_seed'])

@@ -1,7 +1,7 @@
 """Search strategies: what asks for genotypes to be scored and learns from their rewards.
 
-A strategy has ``ask(num_samples)`` and ``tell(genotypes, rewards)``, ``candidates(num_samples)`` for the derivation, and
-``state_dict()`` / ``load_state_dict(state)``.
+A strategy has ``ask(num_samples)`` and ``tell(genotypes, rewards)``, ``candidates(num_samples)`` for the derivation,
+and ``state_dict()`` / ``load_state_dict(state)``.
 """
 import inspect
 

@@ -65,4 +65,4 @@ def _command(dataset, scale):
     if root.suffix == '.lmdb':
         name = re.split(r'_train|_reward|_val', root.stem)[0]
         return f'{PREPARE} --hr FOLDER_OF_HR_IMAGES --scale {scale} --name {name} --out {root.parent}'
-    return f'{PREPARE} --test-set FOLDER_OF_{root.parent.name.upper()} --scale {scale} --name {root.parent.name}'
+    return f'{PREPARE} --test-set --hr FOLDER_OF_{root.parent.name.upper()} --scale {scale} --name {root.parent.name}'

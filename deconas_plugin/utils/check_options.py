@@ -1,7 +1,6 @@
 """Checks an option file before any folder is made: what it says must be known, typed, consistent and there."""
 import difflib
 import inspect
-from pathlib import Path
 
 import torch
 from basicsr.models import lr_scheduler
