@@ -17,7 +17,8 @@ def load_network(path, device='cpu'):
         device (str | torch.device): Where the network goes.
 
     Returns:
-        DeCoNASNet: In evaluation mode, float32 whatever the precision of the file.
+        DeCoNASNet | FusedDeCoNASNet: Which one the file is of; in evaluation mode, float32 whatever the precision of
+        the file.
 
     Raises:
         WeightsError: The file is unreadable or belongs to another network.
@@ -27,10 +28,10 @@ def load_network(path, device='cpu'):
 
 
 def network_from_state(state, source='weights'):
-    """DeCoNASNet: The network that a state dict belongs to, with these weights, in evaluation mode.
+    """DeCoNASNet | FusedDeCoNASNet: The network that a state dict belongs to, with these weights, in evaluation mode.
 
     Args:
-        state (dict[str, Tensor]): Of a DeCoNASNet.
+        state (dict[str, Tensor]): Of either.
         source (str | Path): What the messages call it.
 
     Raises:
@@ -40,6 +41,8 @@ def network_from_state(state, source='weights'):
         net = DeCoNASNet(**network_options(state))
     except DeCoNASError as error:
         raise WeightsError(f'{source}: {error}') from error
+    if _is_fused(state):
+        net = net.fuse()
     check_state(net, state, source)
     net.load_state_dict(state)
     return net.eval()
@@ -49,7 +52,7 @@ def network_options(state):
     """Read the arguments of DeCoNASNet off the tensors.
 
     Args:
-        state (dict[str, Tensor]): Of a DeCoNASNet.
+        state (dict[str, Tensor]): Of a DeCoNASNet or FusedDeCoNASNet.
 
     Returns:
         dict: Keyword arguments, among them ``genotype`` as a Genotype.
@@ -67,7 +70,7 @@ def network_options(state):
     return dict(
         genotype=genotype,
         num_in_ch=num_in_ch,
-        num_out_ch=_shape(state, 'conv_last.weight')[0],
+        num_out_ch=_shape(state, 'upsample_last.stack.1.weight' if _is_fused(state) else 'conv_last.weight')[0],
         num_feat=num_feat,
         num_block=genotype.space.num_block,
         num_layer=genotype.space.num_layer,
@@ -97,9 +100,14 @@ def check_state(net, state, source='weights'):
             raise WeightsError(f'{source}: {name} is not finite: the training diverged; take an earlier checkpoint')
 
 
+def _is_fused(state):
+    return 'first_two.conv.weight' in state
+
+
 def _upscale(state, num_feat):
     """int: The scale, from how many channels each stage of the upsampler writes for one that it reads."""
-    stages = sorted(name for name in state if name.startswith('upsample.') and name.endswith('.weight'))
+    prefix = 'upsample_last.stack.0.' if _is_fused(state) else 'upsample.'
+    stages = [name for name in state if name.startswith(prefix) and name.endswith('.weight')]
     return math.prod(math.isqrt(_shape(state, name)[0] // num_feat) for name in stages)
 
 
