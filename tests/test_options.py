@@ -162,3 +162,9 @@ def test_broken_entries_surface_when_read(opt, tmp_path):
     dataset = build_dataset({**opt['datasets']['train'], 'phase': 'train', 'scale': 2})
     with pytest.raises(DataError, match="key '0001_s001'"):
         dataset[0]
+
+
+def test_documentation_of_the_options_is_up_to_date():
+    from deconas_plugin.utils.option_docs import render
+    assert (ROOT / 'options' / 'README.md').read_text() == render(), \
+        'run: python -m deconas_plugin.utils.option_docs'

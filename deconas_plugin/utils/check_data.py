@@ -45,7 +45,7 @@ def check_files(opt):
     for key, value in opt['path'].items():
         if isinstance(value, str) and key.startswith(('pretrain_network', 'resume_state')):
             if not Path(value).expanduser().is_file():
-                raise OptionError(f'path.{key}: {value} does not exist; train it first, or set the path of another file')
+                raise OptionError(f'path.{key}: {value} does not exist; train it first, or name another file')
 
 
 def _check_dataset(name, dataset, scale):
