@@ -1,0 +1,51 @@
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+TOOLS = ('search', 'derive', 'train', 'test')
+
+
+def version() -> str:
+    # Read, not imported: importing the plugin needs torch and BasicSR, which may not be installed yet.
+    return re.search(r"^__version__ = '(.+)'$", (ROOT / 'deconas_plugin' / '__init__.py').read_text(), re.M).group(1)
+
+
+setup(
+    name='deconas-basicsr',
+    version=version(),
+    description='DeCoNAS neural architecture search for super-resolution, as a plugin for BasicSR',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    python_requires='>=3.10,<3.13',  # BasicSR 1.4.2 cannot be built from Python 3.13 on
+    packages=[*find_packages(include=['deconas_plugin', 'deconas_plugin.*']), 'deconas_tools'],
+    package_dir={'deconas_tools': 'tools'},
+    package_data={'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html']},
+    entry_points={'console_scripts': [f'deconas-{tool} = deconas_tools.{tool}:main' for tool in TOOLS]},
+    install_requires=[
+        'addict',
+        'basicsr==1.4.2',
+        'jinja2',
+        'lmdb',
+        'matplotlib',
+        'mmengine>=0.10',
+        'numpy',
+        'opencv-python',
+        'pyyaml',
+        'rich',
+        'safetensors',
+        'scikit-image',  # its photographs are the data of the quick run
+        'setuptools',  # supplies distutils to BasicSR from Python 3.12 on
+        'torch>=2.4',
+        'torchvision>=0.19',
+        'tqdm',
+    ],
+    extras_require={
+        'dev': ['hypothesis', 'pytest', 'ruff'],
+        'onnx': ['onnx', 'onnxruntime'],
+        'spandrel': ['spandrel'],
+    },
+)

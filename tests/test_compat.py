@@ -1,0 +1,111 @@
+"""BasicSR 1.4.2 imports on the installed torch, torchvision and Python, and the traps are told apart from real faults.
+
+Each case needs an interpreter that has imported nothing yet, so each runs in a fresh one.
+"""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPAT = ROOT / 'deconas_plugin' / 'compat.py'
+
+HIDE = """
+import importlib.abc, sys
+class Hide(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {hidden!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+sys.meta_path.insert(0, Hide())
+for name in [name for name in sys.modules if name.partition('.')[0] in {hidden!r}]:
+    del sys.modules[name]
+"""
+
+NO_OPERATORS = """
+import torch
+def refuse(path):
+    raise OSError(f'Could not load this library: {path}')
+torch.ops.load_library = refuse
+"""
+
+
+def run_fresh(code: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, timeout=120,
+                          env={**os.environ, 'PYTHONPATH': str(ROOT), **environment})
+
+
+def output_of(code: str, **environment: str) -> str:
+    process = run_fresh(code, **environment)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
+
+
+def test_plugin_import_makes_basicsr_importable():
+    assert output_of('import deconas_plugin, basicsr; print(basicsr.__version__)') == '1.4.2'
+
+
+def test_gray_conversion_of_basicsr_is_the_one_of_torchvision():
+    # 0.2989, 0.587 and 0.114 are the weights of red, green and blue.
+    gray = output_of('import deconas_plugin, torch\n'
+                     'from basicsr.data.degradations import rgb_to_grayscale\n'
+                     'print(rgb_to_grayscale(torch.tensor([1., 10., 100.]).view(3, 1, 1)).item())')
+    assert float(gray) == pytest.approx(0.2989 + 5.87 + 11.4, abs=1e-4)
+
+
+def test_apply_again_changes_nothing():
+    snapshot = '{name: id(module) for name, module in sys.modules.items()}'
+    assert output_of('import sys, deconas_plugin, basicsr\n'
+                     f'before = {snapshot}\n'
+                     'deconas_plugin.compat.apply()\n'
+                     f'print(before == {snapshot})') == 'True'
+
+
+def test_existing_functional_tensor_is_kept():
+    assert output_of('import sys, types\n'
+                     "name = 'torchvision.transforms.functional_tensor'\n"
+                     'sys.modules[name] = own = types.ModuleType(name)\n'
+                     'own.rgb_to_grayscale = len\n'
+                     'import deconas_plugin\n'
+                     'from basicsr.data.degradations import rgb_to_grayscale\n'
+                     'print(sys.modules[name] is own and rgb_to_grayscale is len)') == 'True'
+
+
+def test_torchvision_imports_without_its_operators():
+    assert output_of(f'{NO_OPERATORS}\n'
+                     'import deconas_plugin, basicsr, torchvision\n'
+                     'print(torchvision.extension._has_ops())') == 'False'
+
+
+def test_operators_that_torchvision_brings_are_not_replaced():
+    # Stands for a matching pair: loading the library registers a working nms. torchvision cannot be imported on top of
+    # this stand-in, so compat runs by itself and finds the module that it would take from torchvision.
+    assert output_of(f"""
+import sys, types, torch
+library = torch.library.Library('torchvision', 'DEF')
+def load(path):
+    if not hasattr(torch.ops.torchvision, 'nms'):
+        for name in ('nms', 'qnms'):
+            library.define(name + '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+        library.impl('nms', lambda dets, scores, iou_threshold: scores + iou_threshold, 'CPU')
+torch.ops.load_library = load
+sys.modules['torchvision.transforms.functional_tensor'] = types.ModuleType('functional_tensor')
+compat = {{}}
+exec(open({str(COMPAT)!r}).read(), compat)
+compat['apply']()
+print(torch.ops.torchvision.nms(torch.zeros(1, 4), torch.zeros(1), 0.5).item())
+""") == '0.5'
+
+
+def test_missing_distutils_names_setuptools():
+    process = run_fresh(HIDE.format(hidden=('distutils', 'setuptools')) + 'import deconas_plugin')
+    assert process.returncode != 0
+    assert process.stderr.strip().splitlines()[-1].startswith('ImportError: BasicSR needs distutils')
+    assert 'pip install setuptools' in process.stderr
+
+
+def test_missing_torchvision_is_named():
+    process = run_fresh(HIDE.format(hidden=('torchvision',)) + 'import deconas_plugin')
+    assert process.returncode != 0
+    assert 'torchvision' in process.stderr.strip().splitlines()[-1]
