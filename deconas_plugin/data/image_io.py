@@ -9,7 +9,7 @@ from PIL import Image
 from deconas_plugin.errors import DataError
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
-FORMATS = ('PNG', 'JPEG', 'MPO', 'BMP', 'TIFF')  # MPO: what many phones write into their .jpg
+FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF')
 PNG_LEVEL = 1  # BasicSR's own level, written into meta_info.txt
 MIN_SIDE = 12
 

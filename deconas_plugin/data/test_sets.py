@@ -68,7 +68,8 @@ def prepare_test_pairs(pairs, out, scale, *, workers=1):
     with locked_folder(out):
         for target in (gt_folder, lr_folder):
             target.mkdir(exist_ok=True)
-            strange = {path.name for path in target.iterdir()} - {f'{pair.name}.png' for pair in pairs}
+            visible = {path.name for path in target.iterdir() if not path.name.startswith('.')}
+            strange = visible - {f'{pair.name}.png' for pair in pairs}
             if strange:
                 raise DataError(f'{target / min(strange)}: does not belong to this test set; remove it')
         jobs = [(pair, scale, gt_folder, lr_folder) for pair in pairs]
@@ -86,7 +87,7 @@ def _first_folder(folder, *names):
 
 
 def _marked_pairs(images, scale):
-    """Pairs told apart by their file names: `baby_HR.png` or `img_001_SRF_2_HR.png`, LR likewise. None: no such names."""
+    """Pairs told apart by their file names: `baby_HR.png` or `img_001_SRF_2_HR.png`, LR likewise. None: no such."""
     by_stem = {path.stem: path for path in images}
     pairs, missing = [], {}
     for stem, path in by_stem.items():
