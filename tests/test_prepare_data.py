@@ -213,6 +213,22 @@ def test_a_damaged_entry_is_found(hr, capsys):
     assert not gt.exists()
 
 
+@pytest.mark.parametrize(('more', 'message'), [
+    (['--hr', 'HR', '--test-set', '--split', 'a=1-2'], '--split has no effect with --test-set'),
+    (['--sample-photos', '--lr', 'LR'], '--lr has no effect with --sample-photos'),
+    (['--hr', 'HR', '--workers', '0'], 'expected a positive whole number, got 0'),
+])
+def test_options_without_effect_or_sense_are_refused(more, message, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        main([*more, '--scale', '2'])
+    assert message in capsys.readouterr().err
+
+
+def test_sample_photos_from_the_command_line(tmp_path, capsys):
+    assert main(['--sample-photos', '--scale', '4', '--out', str(tmp_path)]) == 0
+    assert f'dataroot_lq: {tmp_path / "val" / "LRbicx4"}\n' in capsys.readouterr().out
+
+
 def test_help_needs_no_torch(monkeypatch, capsys):
     monkeypatch.setitem(__import__('sys').modules, 'torch', None)
     with pytest.raises(SystemExit, match='0'):

@@ -18,6 +18,12 @@ An interrupted run goes on when it is started again. Exit code: 0 all well, 1 so
 """
 
 
+def positive(text):
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'expected a positive whole number, got {text}')
+    return int(text)
+
+
 def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -34,11 +40,25 @@ def build_parser():
     parser.add_argument('--out', metavar='DIR', help='output folder (default: datasets/NAME)')
     parser.add_argument('--split', nargs='+', metavar='NAME=FIRST-LAST', help='databases by ranges of image names '
                         '(default: one, train, of all images)')
-    parser.add_argument('--size', type=int, default=480, help='side of an HR sub-image (default: %(default)s)')
-    parser.add_argument('--step', type=int, default=240, help='HR pixels between sub-images (default: %(default)s)')
-    parser.add_argument('--workers', type=int, help='processes (default: all cores)')
+    parser.add_argument('--size', type=positive, help='side of an HR sub-image (default: 480)')
+    parser.add_argument('--step', type=positive, help='HR pixels between sub-images (default: 240)')
+    parser.add_argument('--workers', type=positive, help='processes (default: all cores)')
     parser.add_argument('--overwrite', action='store_true', help='replace databases made with other settings')
     return parser
+
+
+def parse(argv):
+    """Parse, and refuse options that would have no effect."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    only_lmdb = ('split', 'size', 'step', 'overwrite')
+    unused = (*only_lmdb, 'lr', 'name', 'test_set', 'workers') if args.sample_photos else \
+        only_lmdb if args.test_set else ()
+    for option in unused:
+        if getattr(args, option):
+            parser.error(f'--{option.replace("_", "-")} has no effect with '
+                         f'{"--sample-photos" if args.sample_photos else "--test-set"}')
+    return args
 
 
 def prepare(args):
@@ -63,8 +83,8 @@ def prepare(args):
         return [prepared]
     images = list_images(args.hr)
     splits = select_splits(images, args.split) if args.split else {'train': images}
-    return [prepare_sub_images(chosen, out, args.scale, name=name, split=split, lr_folder=args.lr, size=args.size,
-                               step=args.step, workers=workers, overwrite=args.overwrite)
+    return [prepare_sub_images(chosen, out, args.scale, name=name, split=split, lr_folder=args.lr,
+                               size=args.size or 480, step=args.step or 240, workers=workers, overwrite=args.overwrite)
             for split, chosen in splits.items()]
 
 
@@ -81,7 +101,7 @@ def report(prepared):
 
 
 def main(argv=None):
-    args = build_parser().parse_args(argv)
+    args = parse(argv)
     from deconas_plugin.errors import DeCoNASError
     try:
         return report(prepare(args))

@@ -6,8 +6,9 @@ from basicsr.utils.matlab_functions import imresize
 def bicubic(img, scale):
     """Resize as MATLAB's imresize does (antialiased when shrinking).
 
-    BasicSR's `imresize` itself does the work: the result is its result, rounded to 8 bits. One 2040x1400 image takes
-    it 0.06 s at x1/2, a tenth of the time that writing its sub-images as PNG takes.
+    BasicSR's `imresize` itself does the work: the result is its result, rounded to 8 bits. It is separable and computes
+    its weights once per side; halving a 2040x1400 image takes it 0.06 to 0.1 s, a quarter of what encoding the
+    sub-images takes.
 
     Args:
         img (ndarray): (h, w, c), uint8, at least 12 pixels a side.

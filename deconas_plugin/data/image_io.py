@@ -10,7 +10,7 @@ from deconas_plugin.errors import DataError
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF')
-PNG_LEVEL = 1  # BasicSR's own level, written into meta_info.txt
+PNG_LEVEL = 1  # OpenCV's default, and BasicSR's; written into meta_info.txt
 MIN_SIDE = 12
 
 
@@ -58,5 +58,9 @@ def read_image(path):
 
 
 def encode_png(img):
-    """(h, w, 3) uint8 BGR -> PNG bytes, the same bytes every time."""
-    return cv2.imencode('.png', img, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])[1].tobytes()
+    """(h, w, 3) uint8 BGR -> PNG bytes, the same bytes every time.
+
+    OpenCV's defaults (level 1, SUB filter, run lengths) take half the time of level 1 alone to write and three quarters
+    to read, for a tenth more bytes.
+    """
+    return cv2.imencode('.png', img)[1].tobytes()
