@@ -147,9 +147,9 @@ class WholeImageMeans:
         attention = self.attentions[index]
         return torch.sigmoid(attention.excite(F.relu(attention.squeeze.forward(mean))))
 
-    def _collect(self, index, x):
+    def _collect(self, index, x, scale=1):
         seen = x[..., self.rows, self.columns]
-        self._sums[index] = self._sums[index] + seen.sum((0, 2, 3), keepdim=True, dtype=torch.float32)
+        self._sums[index] = self._sums[index] + scale * seen.sum((0, 2, 3), keepdim=True, dtype=torch.float32)
         self._counts[index] += seen.shape[0] * seen.shape[2] * seen.shape[3]
 
     def _replace(self, index, mean):
