@@ -112,6 +112,17 @@ def test_killed_at_any_image_loses_at_most_what_was_not_recorded(database, die_a
     assert decoded_anew(database) == 8 - die_at
 
 
+def test_killed_while_it_replaces_lost_pixels(database):
+    decoded_anew(database)
+    os.remove(next(Path(f'{database}.cache').glob('*.uint8')))
+    child = os.fork()
+    if child == 0:
+        DiskImages(CountedImages(database, die_at=3))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert decoded_anew(database) == 8
+
+
 def test_processes_that_start_together_decode_once(database, tmp_path):
     def build():
         images = CountedImages(database)

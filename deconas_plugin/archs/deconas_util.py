@@ -177,6 +177,8 @@ class DeCoNASSkeleton(DeCoNASForward):
                               f'out, got {num_in_ch}, {num_out_ch} and {len(rgb_mean)} means')
         self.space = space
         self.num_feat = num_feat
+        self.num_in_ch = num_in_ch
+        self.num_out_ch = num_out_ch
         self.upscale = upscale
         # Part of the state, because the weights are worth nothing with another mean.
         self.register_buffer('mean', torch.tensor(rgb_mean).view(1, -1, 1, 1))

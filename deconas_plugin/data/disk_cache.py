@@ -86,14 +86,22 @@ class PixelFile:
 
     @contextlib.contextmanager
     def locked(self):
-        """Let one process at a time fill the file, e.g. one of a node's ranks while the others wait."""
-        with open(self.lock, 'a') as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                logging.getLogger('basicsr').info(f'Waiting for the process that fills {self.pixels}.')
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        """Let one process at a time fill the file, e.g. one of a node's ranks while the others wait.
+
+        Raises:
+            DataError: something cannot be written while it is held.
+        """
+        try:
+            with open(self.lock, 'a') as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    logging.getLogger('basicsr').info(f'Waiting for the process that fills {self.pixels}.')
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise DataError(f'{self.pixels}: cannot be written ({error.strerror}); '
+                            'set cache_dir to another disk, or cache: none') from error
 
     def make_room(self, needed):
         """Remove caches of the LMDB's earlier states; DataError where ``needed`` bytes still do not fit."""
@@ -109,21 +117,20 @@ class PixelFile:
     def write(self, images):
         """Write ``images`` ((row, start, array) each) and record them, also those before an error."""
         filled = self.filled()
-        try:
-            with open(os.open(self.pixels, os.O_RDWR | os.O_CREAT, 0o666), 'r+b') as file:
-                file.truncate(self._total)
-                try:
-                    for count, (row, start, image) in enumerate(images, 1):
-                        file.seek(start)
-                        file.write(image)
-                        filled[row] = True
-                        if count % _RECORD_EVERY == 0:
-                            self._commit(file, filled)
-                finally:
-                    self._commit(file, filled)
-        except OSError as error:
-            raise DataError(f'{self.pixels}: cannot be written ({error.strerror}); '
-                            'set cache_dir to another disk, or cache: none') from error
+        if not filled.any():  # a record without its pixels must not outlive a kill between here and the first commit
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(self.record)
+        with open(os.open(self.pixels, os.O_RDWR | os.O_CREAT, 0o666), 'r+b') as file:
+            file.truncate(self._total)
+            try:
+                for count, (row, start, image) in enumerate(images, 1):
+                    file.seek(start)
+                    file.write(image)
+                    filled[row] = True
+                    if count % _RECORD_EVERY == 0:
+                        self._commit(file, filled)
+            finally:
+                self._commit(file, filled)
 
     def _commit(self, file, filled):
         file.flush()
