@@ -228,7 +228,7 @@ def test_search_time_of_a_derived_network(tmp_path, num_gpu, shown):
     assert run(tmp_path, weights, '--data', tmp_path)['rows'][0]['search_time'] is None
 
 
-def test_processes_give_the_same_scores(tmp_path, data):
+def test_threads_give_the_same_scores(tmp_path, data):
     out = tmp_path / 'parallel'
     assert main(['bicubic', '--data', str(data), '--out', str(out), '--workers', '2']) == 0
     parallel = json.loads(out.with_suffix('.json').read_text())

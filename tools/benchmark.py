@@ -37,7 +37,7 @@ def build_parser():
                         help='of networks given as weights (default: %(default)s)')
     parser.add_argument('--tile', type=int, default=512, metavar='PIXELS', help='upscale images with a longer LR '
                         'side in tiles of this size; 0: never (default: %(default)s)')
-    parser.add_argument('--workers', type=int, help='processes for PSNR and SSIM (default: all cores)')
+    parser.add_argument('--workers', type=int, help='threads for PSNR and SSIM (default: all cores)')
     return parser
 
 

@@ -1,7 +1,8 @@
 """Measuring one model on all test sets."""
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from statistics import fmean, median
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from deconas_plugin.benchmark.peak_memory import PeakMemory
 from deconas_plugin.benchmark.rows import Row, Score
 from deconas_plugin.benchmark.scoring import score_image
-from deconas_plugin.data.parallel import ordered_map, progress
+from deconas_plugin.data.parallel import progress
 from deconas_plugin.data.sub_images import read_pair
 
 CHUNK = 16
@@ -34,7 +35,7 @@ def measure(method, test_sets, scale, workers=1):
         method: A method of :mod:`deconas_plugin.benchmark.methods` or a :class:`SRFolder`.
         test_sets (list[TestSet]): Where; those that the method does not cover stay empty.
         scale (int): 2, 3 or 4.
-        workers (int): Processes that compute the metrics.
+        workers (int): Threads that compute the metrics.
 
     Returns:
         Row: The measured row.
@@ -80,20 +81,18 @@ class _Meter:
 
 
 def _score_set(meter, test_set, scale, workers):
-    """Yield (image name, Score), a chunk of images at a time: upscaled first, scored by all workers then."""
+    """Yield (image name, Score), a chunk of images at a time: upscaled first, then scored."""
     title = f'{meter.method.name}: {test_set.name} x{scale}'
     samples = progress(_samples(test_set, scale), len(test_set.pairs), title)
     while chunk := list(islice(samples, CHUNK)):
-        jobs = [(sample.name, meter.run(sample), sample.hr, scale) for sample in chunk]
-        yield from ordered_map(_score_job, jobs, min(workers, len(jobs)))
+        results = [meter.run(sample) for sample in chunk]
+        # Threads, because OpenCV and NumPy release the lock, and a process forked after torch has computed may hang.
+        with ThreadPoolExecutor(workers) as pool:
+            scores = pool.map(score_image, results, [sample.hr for sample in chunk], repeat(scale))
+            yield from zip((sample.name for sample in chunk), scores, strict=True)
 
 
 def _samples(test_set, scale):
     for pair in test_set.pairs:
         hr, lr, _ = read_pair(pair.hr_path, pair.lr_path, scale, multiple=scale)
         yield Sample(test_set.name, pair.name, hr, lr)
-
-
-def _score_job(job):
-    name, sr, hr, scale = job
-    return name, score_image(sr, hr, scale)

@@ -34,7 +34,7 @@ def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets
         device (torch.device): Where networks run.
         out (str | Path): Files to write, without their endings.
         precision, tile: As in WeightsMethod.
-        workers (int): Processes that compute PSNR and SSIM.
+        workers (int): Threads that compute PSNR and SSIM.
 
     Returns:
         Table: The table.
