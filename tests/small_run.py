@@ -1,4 +1,6 @@
 """Options of runs that take seconds: a search, training and testing on synthetic images."""
+from copy import deepcopy
+
 import yaml
 from lmdb_fixture import paired_lmdb
 
@@ -41,7 +43,8 @@ def small_search(folder, name='small_search'):
             'reward': {'num_patches': 6, 'batch_size': 4, 'dataset': dataset('reward', '0005', gt_size=24)},
         },
         'derive': {'num_samples': 4, 'train': train_section(4)},
-        'val': {'val_freq': 4, 'save_img': False, 'bicubic': True, 'metrics': METRICS},
+        'val': {'val_freq': 4, 'save_img': False, 'bicubic': True,
+                'metrics': deepcopy(METRICS)},
         'logger': {'print_freq': 2, 'save_checkpoint_freq': 4, 'use_tb_logger': False, 'wandb': None},
     }
 

@@ -100,7 +100,8 @@ def _marked_pairs(images, scale):
         if lr_path is None:
             missing[match[1]] = f'{path}: no LR image {stem.removesuffix("_HR")}_LR beside it'
     if not pairs and other_scales:  # without this, LR images of the other scale would pass for HR
-        raise DataError(f'{images[0].parent}: holds pairs for x{", x".join(sorted(other_scales))} alone; expected x{scale}')
+        found = ', '.join(f'x{other}' for other in sorted(other_scales))
+        raise DataError(f'{images[0].parent}: holds pairs for {found} alone; expected x{scale}')
     if not pairs:
         return None
     if len(missing) == len(pairs):  # HR images only: LR is made
