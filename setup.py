@@ -34,6 +34,7 @@ setup(
         'mmengine>=0.10',
         'numpy',
         'opencv-python',
+        'pillow',
         'pyyaml',
         'rich',
         'safetensors',
