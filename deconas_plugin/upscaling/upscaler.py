@@ -67,7 +67,8 @@ class Upscaler:
                                 dtype=torch.uint8 if largest == 255 else torch.uint16, on_tile=on_tile)
         alpha = photo.alpha
         if alpha is not None:
-            alpha = cv2.resize(np.ascontiguousarray(alpha), None, fx=self.net.upscale, fy=self.net.upscale, interpolation=cv2.INTER_CUBIC)
+            size = [self.net.upscale * side for side in alpha.shape[::-1]]
+            alpha = cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_CUBIC)
         return Photo(np.ascontiguousarray(rgb[0].permute(1, 2, 0).numpy()), alpha, photo.is_grey, photo.profile)
 
 

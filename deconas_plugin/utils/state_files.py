@@ -1,4 +1,5 @@
-"""Reading weight files: tensors only, never code."""
+"""Reading and writing weight files: tensors only, never code."""
+import io
 import json
 import pickle
 import struct
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_bytes
 
+from deconas_plugin.data.files import write_file
 from deconas_plugin.errors import WeightsError
 
 # What BasicSR files its networks under, the averaged weights first.
@@ -39,6 +42,42 @@ def load_state(path):
     if path.suffix == '.safetensors':
         return _load_safetensors(path)
     raise WeightsError(f'{path}: expected a .pth or .safetensors file')
+
+
+def save_state(state, path, metadata):
+    """Write a weight file, whole or not at all.
+
+    Args:
+        state (dict[str, Tensor]): What to write.
+        path (str | Path): A ``.pth`` as BasicSR writes it, with ``params``, or a ``.safetensors``.
+        metadata (dict): Values that JSON can hold; a ``.pth`` has no place for them.
+
+    Raises:
+        WeightsError: The file has another ending, or cannot be written.
+    """
+    path = Path(path)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    if path.suffix == '.pth':
+        buffer = io.BytesIO()
+        torch.save({'params': state}, buffer)
+        content = buffer.getvalue()
+    elif path.suffix == '.safetensors':
+        content = safetensors_bytes(state, {name: json.dumps(value) for name, value in metadata.items()})
+    else:
+        raise WeightsError(f'{path}: expected a .pth or .safetensors file')
+    write_weights(content, path)
+
+
+def write_weights(content, path):
+    """Write the bytes of a file for a network, whole or not at all.
+
+    Raises:
+        WeightsError: It cannot be written.
+    """
+    try:
+        write_file(path, content)
+    except OSError as error:
+        raise WeightsError(f'{path}: cannot write ({error.strerror})') from error
 
 
 def _load_pth(path):

@@ -1,10 +1,8 @@
 """From a weight file to the network: the tensors alone tell its architecture."""
-import math
-
 import torch
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.genotype_buffer import decode_genotype
+from deconas_plugin.archs.network_options import is_fused, network_options
 from deconas_plugin.errors import DeCoNASError, WeightsError
 from deconas_plugin.utils.state_files import load_state
 
@@ -41,42 +39,11 @@ def network_from_state(state, source='weights'):
         net = DeCoNASNet(**network_options(state))
     except DeCoNASError as error:
         raise WeightsError(f'{source}: {error}') from error
-    if _is_fused(state):
+    if is_fused(state):
         net = net.fuse()
     check_state(net, state, source)
     net.load_state_dict(state)
     return net.eval()
-
-
-def network_options(state):
-    """Read the arguments of DeCoNASNet off the tensors.
-
-    Args:
-        state (dict[str, Tensor]): Of a DeCoNASNet or FusedDeCoNASNet.
-
-    Returns:
-        dict: Keyword arguments, among them ``genotype`` as a Genotype.
-
-    Raises:
-        WeightsError: It is the state dict of another network.
-    """
-    if 'genotype_code' not in state and any('.weight.0' in name for name in state):
-        raise WeightsError('these are weights of a supernet, which hold no genotype; derive a network from them first')
-    genotype = decode_genotype(_tensor(state, 'genotype_code'))
-    num_block = len({name.split('.')[1] for name in state if name.startswith('blocks.')})
-    if num_block != genotype.space.num_block:
-        raise WeightsError(f'expected {genotype.space.num_block} blocks, as its genotype_code says, got {num_block}')
-    num_feat, num_in_ch = _shape(state, 'conv_first.weight')[:2]
-    return dict(
-        genotype=genotype,
-        num_in_ch=num_in_ch,
-        num_out_ch=_shape(state, 'upsample_last.stack.1.weight' if _is_fused(state) else 'conv_last.weight')[0],
-        num_feat=num_feat,
-        num_block=genotype.space.num_block,
-        num_layer=genotype.space.num_layer,
-        upscale=_upscale(state, num_feat),
-        operations=genotype.space.operations,
-        rgb_mean=tuple(_tensor(state, 'mean').float().flatten().tolist()))
 
 
 def check_state(net, state, source='weights'):
@@ -98,27 +65,3 @@ def check_state(net, state, source='weights'):
                                f'got {tuple(tensor.shape)}')
         if not torch.isfinite(tensor).all():
             raise WeightsError(f'{source}: {name} is not finite: the training diverged; take an earlier checkpoint')
-
-
-def _is_fused(state):
-    return 'first_two.conv.weight' in state
-
-
-def _upscale(state, num_feat):
-    """int: The scale, from how many channels each stage of the upsampler writes for one that it reads."""
-    prefix = 'upsample_last.stack.0.' if _is_fused(state) else 'upsample.'
-    stages = [name for name in state if name.startswith(prefix) and name.endswith('.weight')]
-    return math.prod(math.isqrt(_shape(state, name)[0] // num_feat) for name in stages)
-
-
-def _shape(state, name):
-    shape = tuple(_tensor(state, name).shape)
-    if len(shape) != 4 or 0 in shape:
-        raise WeightsError(f'{name}: expected the weights of a convolution, got the shape {shape}')
-    return shape
-
-
-def _tensor(state, name):
-    if name not in state:
-        raise WeightsError(f'expected the weights of a DeCoNASNet, found no {name} among {len(state)} tensors')
-    return state[name]
