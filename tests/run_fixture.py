@@ -1,15 +1,30 @@
 """Runs that take a second: a search and a training on a handful of small patches, in processes of their own."""
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
 import yaml
+from deconas_tools.arguments import training_parser
 from lmdb_fixture import paired_folder, paired_lmdb
 
-TESTS = Path(__file__).resolve().parent
+from deconas_plugin import pipeline
+from deconas_plugin.utils.console import run_tool
+
+# Forks from a process that has imported everything and computed nothing: a run starts at once, and clean.
+CONTEXT = multiprocessing.get_context('forkserver')
+CONTEXT.set_forkserver_preload(['run_fixture'])
+
+
+def _start_forkserver():
+    # It looks for what it imports beforehand along PYTHONPATH alone, and would go on without it.
+    own = os.environ.get('PYTHONPATH', '')
+    os.environ['PYTHONPATH'] = os.pathsep.join([*map(str, sys.path), own])
+    forkserver.ensure_running()
+    os.environ['PYTHONPATH'] = own
 
 
 def search_options(folder, **changes):
@@ -72,22 +87,56 @@ def write_options(options, folder):
     return path
 
 
-def command(task, root, options, *arguments):
-    """The command of a run whose experiments lie under ``root``."""
-    return [sys.executable, str(TESTS / 'run_tool.py'), task, str(root), '-opt', str(write_options(options, root)),
-            *arguments]
+class Run:
+    """A tool in a process of its own, with its experiments under ``root``.
+
+    Args:
+        task (str): 'search' or 'train'.
+        root (Path): Folder of ``experiments`` and of ``output.txt``.
+        options (dict): Written to ``<root>/<name>.yml``.
+        *arguments (str): Of the tool, besides -opt.
+        prepare (callable): Called in the process before the tool, to make something go wrong there.
+        environment (dict): Added to that of the process.
+    """
+
+    def __init__(self, task, root, options, *arguments, prepare=None, environment=None):
+        path = write_options(options, root)
+        self.output = root / f'output_{len(list(root.glob("output_*")))}.txt'
+        self.process = CONTEXT.Process(target=_work, args=(task, root, self.output, ['-opt', str(path), *arguments],
+                                                           prepare, environment or {}))
+        _start_forkserver()
+        self.process.start()
+
+    def wait(self, seconds=120):
+        """int: The exit code; a negative number is the signal that ended the process."""
+        self.process.join(seconds)
+        assert not self.process.is_alive(), f'still running: {self.text[-2000:]}'
+        return self.process.exitcode
+
+    @property
+    def text(self):
+        return self.output.read_text() if self.output.exists() else ''
 
 
-def environment():
-    """Each run on one thread, with this checkout first."""
-    path = os.pathsep.join([str(TESTS.parent), os.environ.get('PYTHONPATH', '')])
-    return {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': path}
+def run(*args, expected=0, **kwargs):
+    """Run a tool to its end and return what it said."""
+    process = Run(*args, **kwargs)
+    assert process.wait() == expected, process.text[-3000:]
+    return process.text
 
 
-def run(task, root, options, *arguments):
-    """Run a tool to its end: the finished process, with its output as text."""
-    return subprocess.run(command(task, root, options, *arguments), cwd=root, env=environment(), text=True,
-                          capture_output=True, timeout=300)
+def _work(task, root, output, arguments, prepare, environment):
+    os.environ.update(environment)
+    with open(output, 'w') as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout, sys.stderr = (os.fdopen(number, 'w', buffering=1, closefd=False) for number in (1, 2))
+    torch.set_num_threads(1)
+    args = training_parser('', '').parse_args(arguments)
+    if prepare:
+        prepare()
+    function = {'search': pipeline.run_search, 'train': pipeline.run_train}[task]
+    sys.exit(run_tool(function, args, root))
 
 
 def results(root, name='tiny'):
