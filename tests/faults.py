@@ -1,9 +1,10 @@
 """What goes wrong inside a run: to be handed to run_fixture.Run as ``prepare``."""
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deconas_plugin.models.deconas_model import DeCoNASModel
+from deconas_plugin.models.deconas_search_model import DeCoNASSearchModel
 
 
 @dataclass
@@ -52,9 +53,22 @@ class FullDisk:
     def __call__(self):
         original, count = os.replace, iter(range(1, 10**6))
 
-        def replace(source, target):
+        def replace_or_fail(source, target):
             if str(target).endswith(self.ending) and next(count) >= self.first:
                 raise OSError(28, 'No space left on device')
             original(source, target)
 
-        os.replace = replace
+        os.replace = replace_or_fail
+
+
+class BrokenRewards:
+    """Let the first genotype of every controller step earn NaN."""
+
+    def __call__(self):
+        original = DeCoNASSearchModel.score
+
+        def score(model, genotypes):
+            first, *others = original(model, genotypes)
+            return [replace(first, psnr=float('nan')), *others]
+
+        DeCoNASSearchModel.score = score

@@ -132,6 +132,7 @@ def _work(task, root, output, arguments, prepare, environment):
         os.dup2(file.fileno(), 2)
     sys.stdout, sys.stderr = (os.fdopen(number, 'w', buffering=1, closefd=False) for number in (1, 2))
     torch.set_num_threads(1)
+    multiprocessing.set_start_method('fork', force=True)  # of the DataLoader's workers, as in a run from a shell
     args = training_parser('', '').parse_args(arguments)
     if prepare:
         prepare()
