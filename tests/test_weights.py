@@ -89,7 +89,7 @@ class Evil:
 def test_code_in_a_file_is_not_run(tmp_path, legacy):
     content = {'params': Evil(str(tmp_path / 'harm'))}
     torch.save(content, tmp_path / 'net.pth', _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(WeightsError, match='net.pth: expected a .pth with tensors alone'):
+    with pytest.raises(WeightsError, match='net.pth: expected tensors and plain values alone'):
         load_state(tmp_path / 'net.pth')
     assert not (tmp_path / 'harm').exists()
 

@@ -31,7 +31,7 @@ def network_options(state):
         num_feat=num_feat,
         num_block=genotype.space.num_block,
         num_layer=genotype.space.num_layer,
-        upscale=_upscale(state, num_feat),
+        upscale=upscale_of(state),
         operations=genotype.space.operations,
         rgb_mean=tuple(_tensor(state, 'mean').float().flatten().tolist()))
 
@@ -41,11 +41,15 @@ def is_fused(state):
     return 'first_two.conv.weight' in state
 
 
-def _upscale(state, num_feat):
-    """int: The scale, from how many channels each stage of the upsampler writes for one that it reads."""
+def upscale_of(state):
+    """int: The scale, from how many channels each stage of the upsampler writes for one that it reads; 1 without any.
+
+    Raises:
+        WeightsError: A tensor has the wrong shape.
+    """
     prefix = 'upsample_last.stack.0.' if is_fused(state) else 'upsample.'
-    stages = [name for name in state if name.startswith(prefix) and name.endswith('.weight')]
-    return math.prod(math.isqrt(_shape(state, name)[0] // num_feat) for name in stages)
+    stages = [_shape(state, name) for name in state if name.startswith(prefix) and name.endswith('.weight')]
+    return math.prod(math.isqrt(written // read) for written, read, *_ in stages)
 
 
 def _shape(state, name):

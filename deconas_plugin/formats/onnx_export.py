@@ -67,7 +67,7 @@ def _to_onnx(module, net, metadata):
         import onnx
         import onnxscript  # noqa: F401, the exporter needs it
     except ImportError as error:
-        raise WeightsError('ONNX needs packages that are not installed: pip install onnx onnxruntime onnxscript') from error
+        raise WeightsError('ONNX needs further packages: pip install onnx onnxruntime onnxscript') from error
     # Two images: the exporter takes a batch of one for a constant.
     image = torch.rand(2, net.num_in_ch, 16, 12)
     with warnings.catch_warnings(action='ignore'), contextlib.redirect_stdout(io.StringIO()):

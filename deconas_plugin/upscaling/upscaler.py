@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import torch
 
-from deconas_plugin.data.files import write_file
 from deconas_plugin.errors import DataError, OptionError
 from deconas_plugin.upscaling.photo import Photo, encode_photo, read_photo
+from deconas_plugin.utils.atomic import write_file
 from deconas_plugin.utils.device import choose_device
 from deconas_plugin.utils.precision import autocast, resolve_precision
 from deconas_plugin.utils.tiling import upscale_tiled

@@ -4,21 +4,24 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.errors import DeCoNASError, Interrupted
 
 
 def run_tool(function, *args):
     """Run a tool's work.
 
     Returns:
-        int: Exit code: what the function returns, None meaning 0, or 2 after printing the line of a DeCoNASError. Other
-        errors are defects and keep their traceback.
+        int: Exit code: what the function returns, None meaning 0; 2 after printing the line of a DeCoNASError; 128 and
+        the signal's number after a signal. Other errors are defects and keep their traceback.
     """
     try:
         return function(*args) or 0
     except DeCoNASError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    except Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        return 128 + interrupted.signum
 
 
 @contextmanager

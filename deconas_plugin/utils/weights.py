@@ -1,17 +1,21 @@
 """From a weight file to the network: the tensors alone tell its architecture."""
+from pathlib import Path
+
 import torch
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.network_options import is_fused, network_options
+from deconas_plugin.archs.genotype_buffer import decode_genotype
+from deconas_plugin.archs.network_options import is_fused, network_options, upscale_of
 from deconas_plugin.errors import DeCoNASError, WeightsError
 from deconas_plugin.utils.state_files import load_state
+from deconas_plugin.zoo.catalogue import load_zoo
 
 
 def load_network(path, device='cpu'):
     """Load a trained network.
 
     Args:
-        path (str | Path): A weight file, see :func:`load_state`.
+        path (str | Path): A weight file, see :func:`load_state`, or a name in the model zoo.
         device (str | torch.device): Where the network goes.
 
     Returns:
@@ -21,7 +25,8 @@ def load_network(path, device='cpu'):
     Raises:
         WeightsError: The file is unreadable or belongs to another network.
     """
-    state, _ = load_state(path)
+    # A name has no ending.
+    state, _ = load_state(path if Path(path).suffix else load_zoo().weights(str(path)))
     return network_from_state(state, path).to(device)
 
 
@@ -47,21 +52,39 @@ def network_from_state(state, source='weights'):
 
 
 def check_state(net, state, source='weights'):
-    """Check that a state dict fits a network and is finite.
+    """Check that a state dict fits a network of any kind and is finite.
 
     Raises:
         WeightsError: It does not.
     """
     expected = net.state_dict()
+    # Genotype and scale first: where they differ, names and shapes do too, and say less.
+    _check_genotype(state, expected, source)
+    _check_scale(state, expected, source)
     missing, unexpected = expected.keys() - state.keys(), state.keys() - expected.keys()
     for problem, names in (('missing', missing), ('unexpected', unexpected)):
         if names:
             more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-            raise WeightsError(f'{source}: it does not fit DeCoNASNet with genotype {net.genotype}; '
-                               f'{problem}: {min(names)}{more}')
+            raise WeightsError(f'{source}: it does not fit {type(net).__name__}; {problem}: {min(names)}{more}')
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
             raise WeightsError(f'{source}: {name}: expected the shape {tuple(expected[name].shape)}, '
                                f'got {tuple(tensor.shape)}')
         if not torch.isfinite(tensor).all():
             raise WeightsError(f'{source}: {name} is not finite: the training diverged; take an earlier checkpoint')
+
+
+def _check_genotype(state, expected, source):
+    if 'genotype_code' in state and 'genotype_code' in expected:
+        found, wanted = (decode_genotype(weights['genotype_code']) for weights in (state, expected))
+        if found != wanted:
+            raise WeightsError(f'{source}: expected weights of genotype {wanted}, found those of {found}; '
+                               'set network_g.genotype to that of the weights')
+
+
+def _check_scale(state, expected, source):
+    # Other networks name their upsampler otherwise, or name something else so.
+    if all('conv_second.weight' in weights and 'upsample.0.weight' in weights for weights in (state, expected)):
+        found, wanted = upscale_of(state), upscale_of(expected)
+        if found != wanted:
+            raise WeightsError(f'{source}: expected weights for scale {wanted}, found those for {found}')
