@@ -1,4 +1,5 @@
 """From one weight format to another."""
+import json
 from pathlib import Path
 
 import torch
@@ -37,7 +38,7 @@ def convert(source, target, fused=False, precision='float32'):
 
 
 def describe(net):
-    """dict: What a ``.safetensors`` or ``.onnx`` says about its network, as values that JSON can hold.
+    """dict[str, str]: What a ``.safetensors`` or ``.onnx`` says about its network.
 
     Args:
         net (DeCoNASNet | FusedDeCoNASNet): The network.
@@ -46,15 +47,16 @@ def describe(net):
     return dict(
         architecture=type(net).__name__,
         genotype=str(net.genotype),
-        scale=net.upscale,
-        hyperparameters=dict(
-            num_in_ch=net.num_in_ch,
-            num_out_ch=net.num_out_ch,
-            num_feat=net.num_feat,
-            num_block=space.num_block,
-            num_layer=space.num_layer,
-            operations=list(space.operations),
-            rgb_mean=net.mean.flatten().tolist()))
+        scale=str(net.upscale),
+        hyperparameters=json.dumps(
+            dict(
+                num_in_ch=net.num_in_ch,
+                num_out_ch=net.num_out_ch,
+                num_feat=net.num_feat,
+                num_block=space.num_block,
+                num_layer=space.num_layer,
+                operations=space.operations,
+                rgb_mean=net.mean.flatten().tolist())))
 
 
 def _in_precision(net, precision):

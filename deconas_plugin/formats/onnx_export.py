@@ -1,7 +1,6 @@
 """Fused networks as ONNX, for images of any number and size."""
 import contextlib
 import io
-import json
 import warnings
 
 import torch
@@ -39,7 +38,7 @@ def export_onnx(net, path, precision, metadata):
         net (FusedDeCoNASNet): The network; its precision is changed.
         path (Path): The file.
         precision (str): 'float32' or 'fp16'.
-        metadata (dict): For the file's metadata properties, as JSON.
+        metadata (dict[str, str]): For the file's metadata properties.
 
     Returns:
         str: What was written, and by how much it differs.
@@ -78,7 +77,10 @@ def _to_onnx(module, net, metadata):
     # The exporter derives expressions of half a line for the sizes of the output.
     for dim, name in ((2, 'height'), (3, 'width')):
         model.graph.output[0].type.tensor_type.shape.dim[dim].dim_param = f'{net.upscale}*{name}'
-    onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in metadata.items()})
+    # Stack traces of the export, a quarter of the file.
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=False)
     return model.SerializeToString()
 

@@ -1,6 +1,5 @@
 """Reading and writing weight files: tensors only, never code."""
 import io
-import json
 import pickle
 import struct
 import warnings
@@ -30,7 +29,8 @@ def load_state(path, keys=PARAM_KEYS):
 
     Returns:
         tuple[dict[str, Tensor], dict]: The state dict on the CPU, and what the file says about it: ``key`` (the entry
-        of the ``.pth`` that was read, None for a bare state dict) and ``metadata`` (dict, of the ``.safetensors``).
+        of the ``.pth`` that was read, None for a bare state dict) and ``metadata`` (dict[str, str], of the
+        ``.safetensors``).
 
     Raises:
         WeightsError: The file is missing, broken, holds anything but tensors, or is of another kind.
@@ -51,7 +51,7 @@ def save_state(state, path, metadata):
     Args:
         state (dict[str, Tensor]): What to write.
         path (str | Path): A ``.pth`` as BasicSR writes it, with ``params``, or a ``.safetensors``.
-        metadata (dict): Values that JSON can hold; a ``.pth`` has no place for them.
+        metadata (dict[str, str]): What a ``.safetensors`` says about them; a ``.pth`` has no place for it.
 
     Raises:
         WeightsError: The file has another ending.
@@ -64,7 +64,7 @@ def save_state(state, path, metadata):
         torch.save({'params': state}, buffer)
         content = buffer.getvalue()
     elif path.suffix == '.safetensors':
-        content = safetensors_bytes(state, {name: json.dumps(value) for name, value in metadata.items()})
+        content = safetensors_bytes(state, metadata)
     else:
         raise WeightsError(f'{path}: expected a .pth or .safetensors file')
     write_weights(content, path)
@@ -115,15 +115,7 @@ def _load_safetensors(path):
     except (OSError, SafetensorError) as error:
         raise WeightsError(f'{path}: expected a .safetensors; it is truncated or damaged, fetch or write it again'
                            ) from error
-    return _checked(state, path), dict(key=None, metadata={name: _parsed(text) for name, text in metadata.items()})
-
-
-def _parsed(text):
-    """The value of a metadata entry; what others wrote need not be JSON."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    return _checked(state, path), dict(key=None, metadata=metadata)
 
 
 def _checked(state, path):

@@ -66,13 +66,13 @@ class Zoo:
         return path
 
 
-def load_zoo(folder=FOLDER):
-    """Zoo: The networks that a folder's ``zoo.yml`` lists.
+def load_zoo(folder=None):
+    """Zoo: The networks that a folder's ``zoo.yml`` lists; by default those that come with the plugin.
 
     Raises:
         WeightsError: The list is broken.
     """
-    path = Path(folder) / 'zoo.yml'
+    path = Path(folder or FOLDER) / 'zoo.yml'
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
         entries = [ZooEntry(**entry) for entry in content['weights']]
