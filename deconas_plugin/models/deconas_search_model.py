@@ -17,8 +17,10 @@ from deconas_plugin.search.history import SearchHistory
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Reward
 from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.training.part_times import PartTimes
 from deconas_plugin.training.processes import from_first, gathered, share_module
 from deconas_plugin.utils.options import save_options
+from deconas_plugin.visual.tensorboard import add_bit_probabilities
 
 
 @MODEL_REGISTRY.register()
@@ -57,6 +59,9 @@ class DeCoNASSearchModel(DeCoNASModel):
             save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
         self.watch = ControllerWatch(search_opt.get('min_entropy', 0.05) * self.supernet.space.num_bits)
         self.round_log = {}
+        # Those of the training pipeline, which replaces them; BasicSR's own has none.
+        self.times = PartTimes(self.opt['path']['experiments_root'])
+        self.tb_logger = None
 
     @property
     def supernet(self):
@@ -86,14 +91,16 @@ class DeCoNASSearchModel(DeCoNASModel):
         super().optimize_parameters(current_iter)
         self.log_dict.update(self.round_log)
         if current_iter > self.search_opt['warmup_iter'] and current_iter % self.search_opt['controller_freq'] == 0:
-            self.controller_round(current_iter)
+            with self.times.measure('controller'):
+                self.controller_round(current_iter)
 
     def controller_round(self, current_iter):
         """Train the controller for ``search.controller_steps`` steps; the weights rest."""
         started, steps = time.time(), self.search_opt['controller_steps']
         logs = []
-        for step in range(steps):
-            scores = self.score(self.strategy.ask(self.search_opt['num_samples']))
+        batches = self.reward_set.draws(self.search_opt['reward']['batch_size'], steps, self.rng)
+        for step, batch in enumerate(batches):
+            scores = self.score(self.strategy.ask(self.search_opt['num_samples']), batch)
             usable = self.watch.usable(scores, current_iter)
             if usable:
                 log = self.strategy.tell([score.genotype for score in usable], [score.reward for score in usable])
@@ -102,6 +109,8 @@ class DeCoNASSearchModel(DeCoNASModel):
         if not logs:
             return
         self.history.add_probabilities(current_iter, self.net_c.bit_probabilities())
+        if self.tb_logger:
+            add_bit_probabilities(self.tb_logger, self.history.probabilities, current_iter)
         mean = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         self.watch.round_ended(mean, current_iter)
         self.round_log = {f'search/{name}': value for name, value in mean.items()}
@@ -109,12 +118,17 @@ class DeCoNASSearchModel(DeCoNASModel):
         get_root_logger().info(f'Controller round at iter {current_iter}, {steps} steps in '
                                f'{time.time() - started:.1f} s: {values}. Best so far: {self.history.best}')
 
-    def score(self, genotypes):
-        """list[Score]: What genotypes earn on a random batch; each process scores its share, all get the result."""
-        batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], self.rng)
+    def score(self, genotypes, batch):
+        """list[Score]: What genotypes earn on a batch; each process scores its share, all get the result."""
         own = self.reward.score(genotypes[self.opt['rank']::self.opt['world_size']], [batch])
         shares = [iter(share) for share in gathered(own)]
         return [next(shares[index % len(shares)]) for index in range(len(genotypes))]
+
+    def progress_values(self):
+        """dict: What a display shows besides the loss: of the last controller round, and the best genotype so far."""
+        shown = ('psnr', 'reward', 'baseline', 'entropy')
+        values = {name: self.round_log[f'search/{name}'] for name in shown if f'search/{name}' in self.round_log}
+        return {**values, 'best': self.history.best} if values else {}
 
     def save_networks(self, name):
         super().save_networks(name)

@@ -64,6 +64,12 @@ class SearchHistory:
         }])
 
     @property
+    def probabilities(self):
+        """list[list[float]]: Of every round so far, (rounds, bits)."""
+        lines = self.probabilities_path.read_text(encoding='utf-8').splitlines()
+        return [json.loads(line)['probabilities'] for line in lines]
+
+    @property
     def best(self):
         """str: The genotype of the highest reward so far, and its reward."""
         return f'{self._best.genotype} ({self._best.reward:.4f} dB)' if self._best else 'none'
