@@ -4,9 +4,11 @@ import time
 from copy import deepcopy
 from pathlib import Path
 
+import torch
 from basicsr.archs import build_network
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
+from torch.nn import functional as F
 
 from deconas_plugin.data.reward_set import RewardSet
 from deconas_plugin.models.deconas_model import DeCoNASModel
@@ -15,6 +17,7 @@ from deconas_plugin.search.history import SearchHistory
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Reward
 from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.search.weight_sampling import WeightSampler
 from deconas_plugin.utils.options import save_options
 
 
@@ -22,7 +25,9 @@ from deconas_plugin.utils.options import save_options
 class DeCoNASSearchModel(DeCoNASModel):
     """Trains a supernet (network_g) and a controller (network_c) in turns.
 
-    Every iteration is a weight step with one genotype of the controller. After ``search.warmup_iter`` iterations, every
+    Every iteration is a weight step with ``search.genotypes_per_step`` genotypes, drawn as ``search.weight_sampling``
+    says, which learn from the whole network too where ``search.distill_weight`` is set. After ``search.warmup_iter``
+    iterations, every
     ``search.controller_freq`` iterations a controller round follows: ``search.controller_steps`` times genotypes are
     sampled, scored on held-out patches with the shared weights, and the strategy is told their rewards.
 
@@ -40,11 +45,15 @@ class DeCoNASSearchModel(DeCoNASModel):
         # Tiny and sequential: a CPU runs the LSTM faster than a GPU, and its samples are the same everywhere.
         self.net_c = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self.load_controller()
-        self.strategy = build_strategy(self.net_c, search_opt['strategy'])
+        self.strategy = build_strategy(self.net_c, search_opt['strategy'], self.opt['manual_seed'])
         self.counter = ComplexityCounter.of(self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
         self.rng = random.Random(self.opt['manual_seed'])
+        self.weight_sampler = WeightSampler(self.strategy, self.supernet.space, self.rng,
+                                            search_opt.get('weight_sampling', 'strategy'), search_opt['warmup_iter'])
+        self.genotypes_per_step = search_opt.get('genotypes_per_step', 1)
+        self.distill_weight = search_opt.get('distill_weight', 0)
         self.history = SearchHistory(self.opt['path']['experiments_root'], self.counter)
         save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
         self.round_log = {}
@@ -61,13 +70,28 @@ class DeCoNASSearchModel(DeCoNASModel):
             self.load_network(self.net_c, path, True, 'params')
 
     def train_forward(self):
-        return self.net_g(self.lq, self.strategy.ask(1)[0])
+        # Joined along the batch: the whole network where others learn from it, then every genotype of this step.
+        genotypes = [self.weight_sampler.draw(self.current_iter) for _ in range(self.genotypes_per_step)]
+        whole = [self.counter.everything] if self.distill_weight else []
+        return torch.cat([self.net_g(self.lq, genotype) for genotype in whole + genotypes])
+
+    def losses(self, output):
+        count = len(output) // len(self.gt)
+        gt, self.gt = self.gt, self.gt.repeat(count, 1, 1, 1)
+        losses = super().losses(output)
+        self.gt = gt
+        if self.distill_weight:
+            whole, others = output.split([len(gt), len(output) - len(gt)])
+            target = whole.detach().repeat(count - 1, 1, 1, 1)
+            losses['l_distill'] = self.distill_weight * F.l1_loss(others, target)
+        return losses
 
     def val_forward(self, net):
         """Validation shows the network that the controller finds likeliest."""
         return net(self.lq, self.strategy.candidates(0)[0])
 
     def optimize_parameters(self, current_iter):
+        self.current_iter = current_iter
         super().optimize_parameters(current_iter)
         self.log_dict.update(self.round_log)
         if current_iter > self.search_opt['warmup_iter'] and current_iter % self.search_opt['controller_freq'] == 0:
@@ -83,7 +107,7 @@ class DeCoNASSearchModel(DeCoNASModel):
             log = self.strategy.tell([score.genotype for score in scores], [score.reward for score in scores])
             self.history.add_scores(current_iter, step, scores, log)
             logs.append({'psnr': sum(score.psnr for score in scores) / len(scores), **log})
-        self.history.add_probabilities(current_iter, self.net_c.bit_probabilities())
+        self.history.add_probabilities(current_iter, self.strategy.bit_probabilities())
         mean = {name: sum(log[name] for log in logs) / steps for name in logs[0]}
         self.round_log = {f'search/{name}': value for name, value in mean.items()}
         values = ', '.join(f'{name} {value:.4f}' for name, value in mean.items())

@@ -27,7 +27,7 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
     """Score candidates on the whole reward set with shared weights.
 
     Args:
-        strategy: The search strategy; proposes the greedy genotype and samples.
+        strategy: The search strategy; proposes its best guess and others.
         reward (Reward): Scores.
         reward_set (RewardSet): All of its patches are used.
         counter (ComplexityCounter): Counts cost.
@@ -48,9 +48,9 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
 
 def _candidates(strategy, counter, num_samples, budget):
     allowed, seen = {}, []
-    for _ in range(MAX_DRAWS):
+    for draw in range(MAX_DRAWS):
         # Sampling costs next to nothing beside scoring: draw until enough candidates keep within the budget.
-        for genotype in strategy.candidates(num_samples):
+        for genotype in strategy.ask(num_samples or 1) if draw else strategy.candidates(num_samples):
             cost = counter.count(genotype)
             seen.append(cost)
             if budget.allows(cost) and len(allowed) <= num_samples:

@@ -1,4 +1,5 @@
 """A search on disk: its options and a checkpoint, ready to derive from."""
+import math
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from basicsr.archs import build_network
 from deconas_plugin.errors import DeCoNASError, WeightsError
 from deconas_plugin.models.deconas_search_model import build_reward, build_reward_set
 from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.history import read_history
 from deconas_plugin.search.strategy import build_strategy
 
 
@@ -34,7 +36,9 @@ class SearchExperiment:
         self.supernet.to(self.device, memory_format=torch.channels_last).eval()
         self.controller = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self._load(self.controller, 'net_c')
-        self.strategy = build_strategy(self.controller, self.opt['search']['strategy'])
+        self.strategy = build_strategy(self.controller, self.opt['search']['strategy'], self.opt['manual_seed'])
+        last_iter = math.inf if self.iteration == 'latest' else self.iteration
+        self.strategy.recall(*read_history(self.folder, self.supernet.space, last_iter))
         self.counter = ComplexityCounter.of(self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)

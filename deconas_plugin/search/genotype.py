@@ -160,6 +160,11 @@ class Genotype:
         return cls(space, _read_bits(data['bits']))
 
     @classmethod
+    def from_text(cls, space, text):
+        """Genotype: The one of a space that printed as ``text``."""
+        return cls(space, _read_bits(text))
+
+    @classmethod
     def load(cls, path):
         """Read a ``genotype.yml``.
 

@@ -1,7 +1,10 @@
 """What a search has seen, one line per scored genotype, readable while it runs."""
 import json
+import math
 import time
 from pathlib import Path
+
+from deconas_plugin.search.genotype import Genotype
 
 
 class SearchHistory:
@@ -48,16 +51,34 @@ class SearchHistory:
         _append(self.scores_path, lines)
 
     def add_probabilities(self, current_iter, probabilities):
-        """Record how likely each bit is: Tensor (num_bits,)."""
+        """Record how likely each bit is: list[float], num_bits of them."""
         _append(self.probabilities_path, [{
             'iter': current_iter,
-            'probabilities': [round(value, 5) for value in probabilities.tolist()]
+            'probabilities': [round(value, 5) for value in probabilities]
         }])
 
     @property
     def best(self):
         """str: The genotype of the highest reward so far, and its reward."""
         return f'{self._best.genotype} ({self._best.reward:.4f} dB)' if self._best else 'none'
+
+
+def read_history(folder, space, last_iter=math.inf):
+    """Read what a search has scored.
+
+    Args:
+        folder (str | Path): The experiment folder.
+        space (SearchSpace): Of the search.
+        last_iter (int): Up to this weight step. Default: all.
+
+    Returns:
+        tuple[list[Genotype], list[float]]: The genotypes in the order in which they were scored, and their rewards.
+    """
+    path = Path(folder, 'search_history.jsonl')
+    lines = map(json.loads, path.read_text(encoding='utf-8').splitlines()) if path.is_file() else ()
+    scored = [(Genotype.from_text(space, line['genotype']), line['reward']) for line in lines
+              if line['iter'] <= last_iter]
+    return [genotype for genotype, _ in scored], [reward for _, reward in scored]
 
 
 def _append(path, lines):

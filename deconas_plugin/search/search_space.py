@@ -76,5 +76,9 @@ class SearchSpace:
         Returns:
             Genotype: A genotype of this space.
         """
+        return self.genotype(rng.getrandbits(1) for _ in range(self.num_bits))
+
+    def genotype(self, bits):
+        """Genotype: The one of this space with these bits (iterable of zeros and ones)."""
         from deconas_plugin.search.genotype import Genotype
-        return Genotype(self, tuple(rng.getrandbits(1) for _ in range(self.num_bits)))
+        return Genotype(self, tuple(bits))

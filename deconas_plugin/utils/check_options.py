@@ -30,7 +30,7 @@ SCHEMAS = {
     'test': option_schema.TEST_OPTIONS,
 }
 # BasicSR fills these in; a constructor may have them, an option file may not.
-FILLED_IN = {'self', 'space', 'controller', 'params', 'optimizer', 'img', 'img2', 'opt'}
+FILLED_IN = {'self', 'space', 'controller', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt'}
 
 
 def check_options(opt, source, task):

@@ -1,6 +1,8 @@
 """What an option file may hold: every key with kind, default and meaning. options/README.md shows the same table."""
 from dataclasses import dataclass, field
 
+from deconas_plugin.search.weight_sampling import WEIGHT_SAMPLING
+
 REQUIRED = object()
 
 
@@ -127,7 +129,12 @@ SEARCH = {
     'controller_freq': integer('Weight steps between controller rounds'),
     'controller_steps': integer('Controller steps of a round'),
     'num_samples': integer('Genotypes that are scored in a controller step', 1),
-    'strategy': mapping('Search strategy: a registered type and its keywords'),
+    'strategy': mapping('Search strategy: reinforce, random or evolution, and its keywords'),
+    'weight_sampling': text('Genotypes of weight steps: drawn by the strategy, uniform until the end of the warm-up, '
+                            'always uniform, or uniform in complementary pairs', 'strategy', WEIGHT_SAMPLING),
+    'genotypes_per_step': integer('Genotypes that a weight step trains with the same patches', 1),
+    'distill_weight': number('Weight of the L1 distance to what the whole network computes, which then is trained in '
+                             'every weight step too; 0 for none', 0),
     'penalty': Key('list', 'What complexity costs; a list, the costs add up', REQUIRED, keys={
         'type': text('Registered complexity measure: params, mult_adds or paper'),
         'weight': number('Price of the whole network, dB'),
