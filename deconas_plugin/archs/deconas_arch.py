@@ -2,6 +2,7 @@
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 
+from deconas_plugin.archs.deconas_fused_arch import FusedDeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
 from deconas_plugin.archs.genotype_buffer import decode_genotype, encode_genotype
 from deconas_plugin.archs.operation_weights import JoinedWeights
@@ -53,6 +54,14 @@ class DeCoNASNet(DeCoNASSkeleton):
     def forward(self, x):
         """Upscale: (N, num_in_ch, H, W) in [0, 1], RGB -> (N, num_out_ch, upscale * H, upscale * W)."""
         return self.run(x, self.genotype)
+
+    def fuse(self):
+        """Merge what is linear, for inference.
+
+        Returns:
+            FusedDeCoNASNet: On the same device, with its own copy of the weights; its output differs by rounding only.
+        """
+        return FusedDeCoNASNet(self)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         # Another genotype often has the same shapes: without this check it would load and compute nonsense.

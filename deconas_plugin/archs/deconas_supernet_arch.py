@@ -81,7 +81,7 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
         shared = dict(self.named_modules())
         for name, module in net.named_modules():
             if isinstance(module, JoinedWeights):
-                module.load_slices(shared[name])
+                module.load(shared[name].weights(module.inputs), shared[name].bias)
             elif isinstance(module, nn.Conv2d):
                 module.load_state_dict(shared[name].state_dict())
         return net

@@ -31,9 +31,10 @@ class ChannelAttention(nn.Module):
         self.squeeze = nn.Conv2d(num_feat, num_squeezed, 1)
         self.excite = nn.Conv2d(num_squeezed, num_feat, 1)
 
-    def forward(self, x):
-        weight = F.adaptive_avg_pool2d(x, 1)
-        return x * torch.sigmoid(self.excite(F.relu(self.squeeze(weight))))
+    def forward(self, x, scale=1):
+        """The attention of ``scale * x``, where ``scale`` costs no pass over the image."""
+        average = scale * F.adaptive_avg_pool2d(x, 1)
+        return x * (scale * torch.sigmoid(self.excite(F.relu(self.squeeze(average)))))
 
 
 class DenseLayer(nn.Module):
@@ -43,13 +44,15 @@ class DenseLayer(nn.Module):
         operations (dict[str, OperationWeights]): Those that may read something, by name.
         names (tuple[str]): All candidate operations, in the order of the genotype.
         num_feat (int): Channels.
+        divisor (int | None): What the sum of the operations is divided by. Default: their number.
     """
 
-    def __init__(self, operations, names, num_feat):
+    def __init__(self, operations, names, num_feat, divisor=None):
         super().__init__()
         self.names = names
         self.operations = nn.ModuleDict(operations)
         self.attention = ChannelAttention(num_feat)
+        self.divisor = divisor
 
     def forward(self, features, layer_inputs):
         """Compute the layer.
@@ -69,8 +72,8 @@ class DenseLayer(nn.Module):
                 outputs.append(self.operations[name](read[inputs], inputs))
         if not outputs:
             return self.attention(features[-1])
-        mean = outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(0)
-        return self.attention(F.relu(mean))
+        # ReLU before the division, which then is one of the few numbers of the attention instead of a whole image.
+        return self.attention(F.relu(sum(outputs[1:], outputs[0])), 1 / (self.divisor or len(outputs)))
 
 
 class DenseBlock(nn.Module):
@@ -119,7 +122,42 @@ def upsampling_stages(upscale):
     return stages[upscale]
 
 
-class DeCoNASSkeleton(nn.Module):
+class DeCoNASForward(nn.Module):
+    """The forward pass, for any layout of the weights.
+
+    Subclasses own ``mean``, ``blocks``, ``transitions``, ``global_fusion``, ``conv_fusion`` and what their :meth:`head`
+    and :meth:`tail` need.
+    """
+
+    def head(self, x):
+        """(N, num_in_ch, H, W) -> source of the global residual and input of block 1, both (N, C, H, W)."""
+        raise NotImplementedError
+
+    def tail(self, x):
+        """(N, C, H, W) -> (N, num_out_ch, upscale * H, upscale * W)."""
+        raise NotImplementedError
+
+    def run(self, x, genotype):
+        """Upscale images with the network that a genotype means.
+
+        Args:
+            x (Tensor): LR images, (N, num_in_ch, H, W), [0, 1], RGB.
+            genotype (Genotype): A genotype of the space.
+
+        Returns:
+            Tensor: (N, num_out_ch, upscale * H, upscale * W), about [0, 1].
+        """
+        shallow, x = self.head(x - self.mean)
+        features = [x]
+        for index, block in enumerate(self.blocks):
+            if index:
+                x = self.transitions[index - 1](torch.cat(features, dim=1))
+            features.append(block(x, genotype.blocks[index]))
+        fused = self.global_fusion(concatenate(features, genotype.global_fusion), genotype.global_fusion)
+        return self.tail(self.conv_fusion(fused) + shallow) + self.mean
+
+
+class DeCoNASSkeleton(DeCoNASForward):
     """What derived network and supernet have in common: all but the layout of the searched weights.
 
     Args:
@@ -142,7 +180,8 @@ class DeCoNASSkeleton(nn.Module):
         self.num_in_ch = num_in_ch
         self.num_out_ch = num_out_ch
         self.upscale = upscale
-        self.register_buffer('mean', torch.tensor(rgb_mean).view(1, -1, 1, 1), persistent=False)
+        # Part of the state, because the weights are worth nothing with another mean.
+        self.register_buffer('mean', torch.tensor(rgb_mean).view(1, -1, 1, 1))
         self.conv_first = nn.Conv2d(num_in_ch, num_feat, 3, 1, 1)
         self.conv_second = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
         self.blocks = nn.ModuleList(blocks)
@@ -154,23 +193,9 @@ class DeCoNASSkeleton(nn.Module):
         self.upsample = Upsampler(upscale, num_feat)
         self.conv_last = nn.Conv2d(num_feat, num_out_ch, 3, 1, 1)
 
-    def run(self, x, genotype):
-        """Upscale images with the network that a genotype means.
+    def head(self, x):
+        shallow = self.conv_first(x)
+        return shallow, self.conv_second(shallow)
 
-        Args:
-            x (Tensor): LR images, (N, num_in_ch, H, W), [0, 1], RGB.
-            genotype (Genotype): A genotype of the space.
-
-        Returns:
-            Tensor: (N, num_out_ch, upscale * H, upscale * W), about [0, 1].
-        """
-        shallow = self.conv_first(x - self.mean)
-        features = [self.conv_second(shallow)]
-        x = features[0]
-        for index, block in enumerate(self.blocks):
-            if index:
-                x = self.transitions[index - 1](torch.cat(features, dim=1))
-            features.append(block(x, genotype.blocks[index]))
-        fused = self.global_fusion(concatenate(features, genotype.global_fusion), genotype.global_fusion)
-        x = self.conv_fusion(fused) + shallow
-        return self.conv_last(self.upsample(x)) + self.mean
+    def tail(self, x):
+        return self.conv_last(self.upsample(x))

@@ -19,7 +19,7 @@ class OperationWeights(nn.Module, ABC):
     def __init__(self, operation, num_feat):
         super().__init__()
         self.operation = build_operation(operation)
-        self.bias = nn.Parameter(torch.empty(num_feat))
+        self.bias = nn.Parameter(torch.zeros(num_feat))
 
     @abstractmethod
     def weights(self, inputs):
@@ -80,9 +80,14 @@ class JoinedWeights(OperationWeights):
     def weights(self, inputs):
         return {name: getattr(self, name) for name in self.operation.joined}
 
+    def slices(self):
+        """dict[int, dict[str, Tensor]]: The weights that read each feature, by feature and name; views."""
+        chunks = {name: getattr(self, name).chunk(len(self.inputs), dim) for name, dim in self.operation.joined.items()}
+        return {f: {name: parts[i] for name, parts in chunks.items()} for i, f in enumerate(self.inputs)}
+
     @torch.no_grad()
-    def load_slices(self, sliced):
-        """Take over the selected slices of a :class:`SlicedWeights`."""
-        self.bias.copy_(sliced.bias)
-        for name, weight in sliced.weights(self.inputs).items():
+    def load(self, weights, bias):
+        """Take over joined weights, as :meth:`weights` gives them, and a bias."""
+        self.bias.copy_(bias)
+        for name, weight in weights.items():
             getattr(self, name).copy_(weight)

@@ -3,6 +3,7 @@
 An operation owns no parameters. It says which weights it needs **for one input feature** and along which dimension the
 weights of several features are joined; :mod:`deconas_plugin.archs.operation_weights` stores them, sliced or merged.
 """
+import math
 from abc import ABC, abstractmethod
 
 from mmengine.registry import Registry
@@ -21,6 +22,11 @@ class Operation(ABC):
     """
     joined = {}
 
+    @property
+    @abstractmethod
+    def radius(self):
+        """int: How many pixels around its own place an output pixel depends on."""
+
     @abstractmethod
     def weight_shapes(self, num_feat):
         """dict[str, tuple[int]]: Shape of every weight for one input feature, (out, in, height, width)."""
@@ -38,6 +44,27 @@ class Operation(ABC):
             Tensor: (N, num_feat, H, W).
         """
 
+    def num_weights(self, num_feat):
+        """int: Weights for one input feature, without bias."""
+        return sum(map(math.prod, self.weight_shapes(num_feat).values()))
+
+    def mult_adds(self, num_feat):
+        """int: Multiply-adds per output pixel and input feature. A convolution of stride 1, dense or depthwise, uses
+        each of its weights once per pixel; override this for anything else."""
+        return self.num_weights(num_feat)
+
+    def as_dense(self, weights):
+        """The rule for :meth:`DeCoNASNet.fuse`: this operation as one dense convolution.
+
+        Args:
+            weights (dict[str, Tensor]): As for :meth:`forward`.
+
+        Returns:
+            Tensor | None: (num_feat, n * num_feat, k, k), to be applied with ``self.dilation`` and 'same' padding; k is
+            ``self.kernel_size``. None, the default, where there is no such convolution, as with a non-linearity.
+        """
+        return None
+
 
 class DenseConv(Operation):
     """Convolution over all channels, with 'same' padding."""
@@ -45,25 +72,39 @@ class DenseConv(Operation):
     dilation = 1
     joined = {'weight': 1}
 
+    @property
+    def radius(self):
+        return self.kernel_size // 2 * self.dilation
+
     def weight_shapes(self, num_feat):
         return {'weight': (num_feat, num_feat, self.kernel_size, self.kernel_size)}
 
     def forward(self, x, weights, bias):
-        return F.conv2d(x, weights['weight'], bias, padding=self.kernel_size // 2 * self.dilation,
-                        dilation=self.dilation)
+        return F.conv2d(x, weights['weight'], bias, padding=self.radius, dilation=self.dilation)
+
+    def as_dense(self, weights):
+        return weights['weight']
 
 
 class SeparableConv(Operation):
     """Depthwise convolution without bias, then a pointwise one with bias, nothing between."""
     kernel_size = 3
+    dilation = 1
     joined = {'depthwise': 0, 'pointwise': 1}
+
+    @property
+    def radius(self):
+        return self.kernel_size // 2 * self.dilation
 
     def weight_shapes(self, num_feat):
         return {'depthwise': (num_feat, 1, self.kernel_size, self.kernel_size), 'pointwise': (num_feat, num_feat, 1, 1)}
 
     def forward(self, x, weights, bias):
-        x = F.conv2d(x, weights['depthwise'], padding=self.kernel_size // 2, groups=x.shape[1])
+        x = F.conv2d(x, weights['depthwise'], padding=self.radius, dilation=self.dilation, groups=x.shape[1])
         return F.conv2d(x, weights['pointwise'], bias)
+
+    def as_dense(self, weights):
+        return weights['pointwise'] * weights['depthwise'].transpose(0, 1)
 
 
 @OPERATIONS.register_module(name='conv3x3')
@@ -86,6 +127,38 @@ class DilConv3x3(DenseConv):
 class Conv1x1(DenseConv):
     """1x1 convolution; local and global feature fusion are this one."""
     kernel_size = 1
+
+
+@OPERATIONS.register_module(name='sep_conv5x5')
+class SepConv5x5(SeparableConv):
+    """5x5 separable convolution."""
+    kernel_size = 5
+
+
+@OPERATIONS.register_module(name='dil_conv3x3_d2')
+class DilConv3x3D2(DenseConv):
+    """3x3 convolution with dilation 2."""
+    dilation = 2
+
+
+@OPERATIONS.register_module(name='dil_sep_conv3x3_d2')
+class DilSepConv3x3D2(SeparableConv):
+    """3x3 separable convolution with dilation 2."""
+    dilation = 2
+
+
+@OPERATIONS.register_module(name='skip')
+class Skip(Operation):
+    """The mean of the features and a bias, without weights."""
+    kernel_size = 1
+    dilation = 1
+    radius = 0
+
+    def weight_shapes(self, num_feat):
+        return {}
+
+    def forward(self, x, weights, bias):
+        return x.unflatten(1, (-1, len(bias))).mean(1) + bias.view(1, -1, 1, 1)
 
 
 def build_operation(name):

@@ -1,0 +1,114 @@
+"""The derived network for inference: fewer convolutions that compute the same."""
+import copy
+from dataclasses import dataclass
+from itertools import permutations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from deconas_plugin.archs.composed_conv import ComposedConv
+from deconas_plugin.archs.deconas_util import DeCoNASForward, DenseBlock, DenseLayer
+from deconas_plugin.archs.operation_weights import JoinedWeights
+from deconas_plugin.search.block_genotype import BlockGenotype
+
+
+@dataclass(frozen=True)
+class FusedGenotype:
+    """What :class:`Genotype` says to the forward pass, after some operations took over features from others."""
+    blocks: tuple
+    global_fusion: tuple
+
+
+class FusedDeCoNASNet(DeCoNASForward):
+    """Exact re-parameterisation of a derived network, made by :meth:`DeCoNASNet.fuse`; inference only.
+
+    - Operations of a layer that read the same feature become one dense convolution where that costs no Mult-Adds: they
+      are linear, and the ReLU comes after their mean.
+    - The first two convolutions become one 5x5 convolution, and so do the upsampler and the last convolution, on the LR
+      grid.
+
+    Args:
+        net (DeCoNASNet): Trained network; it is copied, not changed.
+    """
+
+    def __init__(self, net):
+        super().__init__()
+        self.genotype = net.genotype
+        self.upscale = net.upscale
+        self.register_buffer('mean', net.mean.clone(), persistent=False)
+        self.conv_first = copy.deepcopy(net.conv_first)
+        self.first_two = ComposedConv(nn.Sequential(net.conv_first, net.conv_second), net.conv_first.in_channels)
+        self.blocks = nn.ModuleList(_fuse_block(block) for block in net.blocks)
+        self.fused_genotype = _fused_genotype(net.genotype, self.blocks)
+        self.transitions = copy.deepcopy(net.transitions)
+        self.global_fusion = copy.deepcopy(net.global_fusion)
+        self.conv_fusion = copy.deepcopy(net.conv_fusion)
+        self.upsample_last = ComposedConv(nn.Sequential(net.upsample, net.conv_last), net.num_feat, net.upscale)
+        self.to(net.mean.device).requires_grad_(False).eval()
+
+    def head(self, x):
+        return self.conv_first(x), self.first_two(x)
+
+    def tail(self, x):
+        return self.upsample_last(x)
+
+    def forward(self, x):
+        """Upscale: (N, num_in_ch, H, W) in [0, 1], RGB -> (N, num_out_ch, upscale * H, upscale * W)."""
+        return self.run(x, self.fused_genotype)
+
+
+def _fused_genotype(genotype, blocks):
+    fused = tuple(_fused_block(of_block, block) for of_block, block in zip(genotype.blocks, blocks, strict=True))
+    return FusedGenotype(fused, genotype.global_fusion)
+
+
+def _fused_block(genotype, block):
+    layer_inputs = list(genotype.layer_inputs)
+    for k, layer in block.layers.items():
+        layer_inputs[int(k)] = tuple(
+            layer.operations[name].inputs if name in layer.operations else () for name in layer.names)
+    return BlockGenotype(tuple(layer_inputs), genotype.local_fusion)
+
+
+def _fuse_block(block):
+    return DenseBlock({k: _fuse_layer(layer) for k, layer in block.layers.items()}, copy.deepcopy(block.local_fusion))
+
+
+@torch.no_grad()
+def _fuse_layer(layer):
+    """DenseLayer: The layer after dense convolutions took over the features that they read together with others.
+
+    A feature that only a separable convolution reads stays with it: a dense one would cost more Mult-Adds.
+    """
+    operations = {name: weights.operation for name, weights in layer.operations.items()}
+    slices = {name: weights.slices() for name, weights in layer.operations.items()}
+    biases = {name: weights.bias.clone() for name, weights in layer.operations.items()}
+    for taker, giver in permutations(operations, 2):
+        for feature in slices[taker].keys() & slices[giver].keys():
+            own = operations[taker].as_dense(slices[taker][feature])
+            other = operations[giver].as_dense(slices[giver][feature])
+            is_dense = own is not None and own is slices[taker][feature].get('weight')
+            if is_dense and other is not None and _has_room(operations[taker], operations[giver]):
+                margin = (own.shape[-1] - other.shape[-1]) // 2
+                slices[taker][feature] = {'weight': own + F.pad(other, [margin] * 4)}
+                del slices[giver][feature]
+        if not slices[giver] and giver in biases:
+            biases[taker] += biases.pop(giver)
+    fused = DenseLayer({name: _joined(name, slices[name], bias) for name, bias in biases.items()}, layer.names,
+                       layer.attention.excite.out_channels, divisor=len(operations))
+    fused.attention = copy.deepcopy(layer.attention)
+    return fused
+
+
+def _has_room(taker, giver):
+    """bool: Whether the taps of one operation's kernel are among those of another's."""
+    return giver.kernel_size == 1 or (giver.dilation == taker.dilation and giver.kernel_size <= taker.kernel_size)
+
+
+def _joined(name, slices, bias):
+    weights = JoinedWeights(name, len(bias), tuple(sorted(slices)))
+    parts = [slices[feature] for feature in weights.inputs]
+    weights.load({key: torch.cat([part[key] for part in parts], dim)
+                  for key, dim in weights.operation.joined.items()}, bias)
+    return weights
