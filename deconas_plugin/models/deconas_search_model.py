@@ -14,6 +14,7 @@ from deconas_plugin.data.reward_set import RewardSet
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.history import SearchHistory
+from deconas_plugin.search.latency_table import LatencyTable
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Reward
 from deconas_plugin.search.strategy import build_strategy
@@ -46,7 +47,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.net_c = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self.load_controller()
         self.strategy = build_strategy(self.net_c, search_opt['strategy'], self.opt['manual_seed'])
-        self.counter = ComplexityCounter.of(self.supernet)
+        self.counter = build_counter(self.opt, self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
         self.rng = random.Random(self.opt['manual_seed'])
@@ -106,7 +107,7 @@ class DeCoNASSearchModel(DeCoNASModel):
             scores = self.reward.score(self.strategy.ask(self.search_opt['num_samples']), [batch])
             log = self.strategy.tell([score.genotype for score in scores], [score.reward for score in scores])
             self.history.add_scores(current_iter, step, scores, log)
-            logs.append({'psnr': sum(score.psnr for score in scores) / len(scores), **log})
+            logs.append({**_means(scores), **log})
         self.history.add_probabilities(current_iter, self.strategy.bit_probabilities())
         mean = {name: sum(log[name] for log in logs) / steps for name in logs[0]}
         self.round_log = {f'search/{name}': value for name, value in mean.items()}
@@ -117,6 +118,22 @@ class DeCoNASSearchModel(DeCoNASModel):
     def save(self, epoch, current_iter):
         super().save(epoch, current_iter)
         self.save_network(self.net_c, 'net_c', current_iter)
+
+
+def _means(scores):
+    """dict[str, float]: Mean PSNR and mean of each part of the penalty, in dB."""
+    parts = {f'penalty_{name}': [score.penalties[name] for score in scores] for name in scores[0].penalties}
+    parts = {'psnr': [score.psnr for score in scores], **parts}
+    return {name: sum(values) / len(values) for name, values in parts.items()}
+
+
+def build_counter(opt, supernet):
+    """ComplexityCounter: Of a search's options."""
+    counter = ComplexityCounter.of(supernet)
+    path = opt['search'].get('latency_table')
+    if path is not None:
+        counter.latency_table = LatencyTable.load(path, counter)
+    return counter
 
 
 def build_reward(opt, supernet, counter):

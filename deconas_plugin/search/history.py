@@ -42,8 +42,7 @@ class SearchHistory:
                 'penalties': score.penalties,
                 **log,
                 'reward': score.reward,
-                'params': cost.params,
-                'mult_adds': cost.mult_adds,
+                **cost.figures(),
                 'time': round(time.time() - self.started, 3),
             })
             if self._best is None or score.reward > self._best.reward:
