@@ -15,7 +15,7 @@ from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.search.strategy import STRATEGIES, build_strategy
 
 SPACES = {30: SearchSpace(), 38: SearchSpace(search_fusion=True)}
-REINFORCE = dict(type='reinforce', lr=3e-3, baseline='leave_one_out', entropy_weight=0.1, normalize=True)
+REINFORCE = dict(type='reinforce', lr=3e-3, baseline='leave_one_out', entropy_weight=0.2, normalize=True)
 OPTIONS = {'reinforce': REINFORCE, 'random': dict(type='random'), 'evolution': dict(type='evolution')}
 NUM_SAMPLES = 16
 BUDGET = 4096

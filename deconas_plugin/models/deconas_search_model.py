@@ -13,12 +13,14 @@ from torch.nn import functional as F
 from deconas_plugin.data.reward_set import RewardSet
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.controller_watch import ControllerWatch
 from deconas_plugin.search.history import SearchHistory
 from deconas_plugin.search.latency_table import LatencyTable
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Reward
 from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.search.weight_sampling import WeightSampler
+from deconas_plugin.training.processes import from_first, gathered, share_module
 from deconas_plugin.utils.options import save_options
 
 
@@ -28,9 +30,9 @@ class DeCoNASSearchModel(DeCoNASModel):
 
     Every iteration is a weight step with ``search.genotypes_per_step`` genotypes, drawn as ``search.weight_sampling``
     says, which learn from the whole network too where ``search.distill_weight`` is set. After ``search.warmup_iter``
-    iterations, every
-    ``search.controller_freq`` iterations a controller round follows: ``search.controller_steps`` times genotypes are
-    sampled, scored on held-out patches with the shared weights, and the strategy is told their rewards.
+    iterations, every ``search.controller_freq`` iterations a controller round follows: ``search.controller_steps``
+    times genotypes are sampled, scored on held-out patches with the shared weights, and the strategy is told their
+    rewards.
 
     Besides BasicSR's files it writes ``search_history.jsonl`` (every scored genotype), ``bit_probabilities.jsonl`` and
     ``options.yml`` into the experiment folder, and ``net_c_*.pth`` beside ``net_g_*.pth``.
@@ -46,6 +48,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         # Tiny and sequential: a CPU runs the LSTM faster than a GPU, and its samples are the same everywhere.
         self.net_c = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self.load_controller()
+        share_module(self.net_c)
         self.strategy = build_strategy(self.net_c, search_opt['strategy'], self.opt['manual_seed'])
         self.counter = build_counter(self.opt, self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
@@ -53,10 +56,14 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.rng = random.Random(self.opt['manual_seed'])
         self.weight_sampler = WeightSampler(self.strategy, self.supernet.space, self.rng,
                                             search_opt.get('weight_sampling', 'strategy'), search_opt['warmup_iter'])
-        self.genotypes_per_step = search_opt.get('genotypes_per_step', 1)
         self.distill_weight = search_opt.get('distill_weight', 0)
-        self.history = SearchHistory(self.opt['path']['experiments_root'], self.counter)
-        save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
+        # All processes draw the same genotypes without a word, as they start from one state and stay in step.
+        torch.set_rng_state(from_first(torch.get_rng_state()))
+        first = self.opt['rank'] == 0
+        self.history = SearchHistory(self.opt['path']['experiments_root'], self.counter, writes=first)
+        if first:
+            save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
+        self.watch = ControllerWatch(search_opt.get('min_entropy', 0.05) * self.supernet.space.num_bits)
         self.round_log = {}
 
     @property
@@ -72,9 +79,8 @@ class DeCoNASSearchModel(DeCoNASModel):
 
     def train_forward(self):
         # Joined along the batch: the whole network where others learn from it, then every genotype of this step.
-        genotypes = [self.weight_sampler.draw(self.current_iter) for _ in range(self.genotypes_per_step)]
         whole = [self.counter.everything] if self.distill_weight else []
-        return torch.cat([self.net_g(self.lq, genotype) for genotype in whole + genotypes])
+        return torch.cat([self.net_g(self.lq, genotype) for genotype in whole + self.weight_step_genotypes()])
 
     def losses(self, output):
         count = len(output) // len(self.gt)
@@ -83,9 +89,15 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.gt = gt
         if self.distill_weight:
             whole, others = output.split([len(gt), len(output) - len(gt)])
-            target = whole.detach().repeat(count - 1, 1, 1, 1)
-            losses['l_distill'] = self.distill_weight * F.l1_loss(others, target)
+            losses['l_distill'] = self.distill_weight * F.l1_loss(others, whole.detach().repeat(count - 1, 1, 1, 1))
         return losses
+
+    def weight_step_genotypes(self):
+        """list[Genotype]: What this process trains in this iteration."""
+        processes = 1 if self.search_opt.get('shared_genotype', False) else self.opt['world_size']
+        count = self.search_opt.get('genotypes_per_step', 1)
+        drawn = [self.weight_sampler.draw(self.current_iter) for _ in range(count * processes)]
+        return drawn[self.opt['rank'] % processes::processes]
 
     def val_forward(self, net):
         """Validation shows the network that the controller finds likeliest."""
@@ -103,21 +115,54 @@ class DeCoNASSearchModel(DeCoNASModel):
         started, steps = time.time(), self.search_opt['controller_steps']
         logs = []
         for step in range(steps):
-            batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], self.rng)
-            scores = self.reward.score(self.strategy.ask(self.search_opt['num_samples']), [batch])
-            log = self.strategy.tell([score.genotype for score in scores], [score.reward for score in scores])
-            self.history.add_scores(current_iter, step, scores, log)
-            logs.append({**_means(scores), **log})
+            scores = self.score(self.strategy.ask(self.search_opt['num_samples']))
+            usable = self.watch.usable(scores, current_iter)
+            if usable:
+                log = self.strategy.tell([score.genotype for score in usable], [score.reward for score in usable])
+                self.history.add_scores(current_iter, step, usable, log)
+                logs.append({**_means(usable), **log})
+        if not logs:
+            return
         self.history.add_probabilities(current_iter, self.strategy.bit_probabilities())
-        mean = {name: sum(log[name] for log in logs) / steps for name in logs[0]}
+        mean = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
+        self.watch.round_ended(mean, current_iter)
         self.round_log = {f'search/{name}': value for name, value in mean.items()}
         values = ', '.join(f'{name} {value:.4f}' for name, value in mean.items())
         get_root_logger().info(f'Controller round at iter {current_iter}, {steps} steps in '
                                f'{time.time() - started:.1f} s: {values}. Best so far: {self.history.best}')
 
-    def save(self, epoch, current_iter):
-        super().save(epoch, current_iter)
-        self.save_network(self.net_c, 'net_c', current_iter)
+    def score(self, genotypes):
+        """list[Score]: What genotypes earn on a random batch; each process scores its share, all get the result."""
+        batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], self.rng)
+        own = self.reward.score(genotypes[self.opt['rank']::self.opt['world_size']], [batch])
+        shares = [iter(share) for share in gathered(own)]
+        return [next(shares[index % len(shares)]) for index in range(len(genotypes))]
+
+    def save_networks(self, name):
+        super().save_networks(name)
+        self.save_network(self.net_c, 'net_c', name)
+
+    def training_state(self, epoch, current_iter):
+        state = super().training_state(epoch, current_iter)
+        state['search'] = {
+            'strategy': self.strategy.state_dict(),
+            'weight_sampler': self.weight_sampler.state_dict(),
+            'rng': self.rng.getstate(),
+            'history': self.history.state_dict(),
+            'watch': self.watch.state_dict(),
+            'round_log': self.round_log,
+        }
+        return state
+
+    def resume_training(self, resume_state):
+        super().resume_training(resume_state)
+        state = resume_state['search']
+        self.strategy.load_state_dict(state['strategy'])
+        self.weight_sampler.load_state_dict(state['weight_sampler'])
+        self.rng.setstate(state['rng'])
+        self.history.load_state_dict(state['history'])
+        self.watch.load_state_dict(state['watch'])
+        self.round_log = state['round_log']
 
 
 def _means(scores):

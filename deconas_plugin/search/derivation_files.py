@@ -1,10 +1,10 @@
 """What a derivation leaves behind: genotype, weights, and options that train and test the network as they stand."""
 import inspect
 
-import torch
 from basicsr.utils.misc import mkdir_and_rename
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.utils.atomic import save_tensors
 from deconas_plugin.utils.options import save_options
 from deconas_plugin.utils.paths import shown
 
@@ -45,7 +45,7 @@ class DerivationFiles:
         self._write_genotype(best, provenance, self.genotype)
         for number, score in enumerate(front, 1):
             self._write_genotype(score, provenance, self.front / f'genotype_{number}.yml')
-        torch.save({'params': experiment.supernet.derive(best.genotype).cpu().state_dict()}, self.weights)
+        save_tensors({'params': experiment.supernet.derive(best.genotype).cpu().state_dict()}, self.weights)
         save_options(self._train(best.genotype), self.train_options, 'Trains the derived network')
         save_options(self._test(best.genotype), self.test_options,
                      'Tests the derived network; model_type: SRModel, of BasicSR itself, works too')
