@@ -87,7 +87,7 @@ class KeepReplica:
         def save(model, epoch, current_iter):
             original(model, epoch, current_iter)
             nets = {'net_g': model.net_g.state_dict(), 'net_c': model.net_c.state_dict(),
-                    'optimizer': model.optimizer_g.state_dict(), 'best': model.best_metric_results}
+                    'optimizer': model.optimizer_g.state_dict(), 'guard': model.guard.state_dict()}
             torch.save(nets, f'{self.folder}/replica_{model.opt["rank"]}.pth')
 
         DeCoNASModel.save = save
