@@ -157,6 +157,11 @@ def _work(task, root, output, arguments, prepare, environment):
     sys.exit(run_tool(function, args, root))
 
 
+def log(root, name='tiny'):
+    """Text of all log files of an experiment, oldest first."""
+    return ''.join(path.read_text() for path in sorted(Path(root, 'experiments', name).glob('*.log')))
+
+
 def results(root, name='tiny'):
     """All that a run leaves and that has to be the same again, by name; times are left out."""
     folder = Path(root, 'experiments', name)
