@@ -34,11 +34,12 @@ setup(
         'mmengine>=0.10',
         'numpy',
         'opencv-python',
+        'pillow',
         'pyyaml',
         'rich',
         'safetensors',
         'scikit-image',  # its photographs are the data of the quick run
-        'setuptools',  # supplies distutils to BasicSR from Python 3.12 on
+        'setuptools<82',  # supplies distutils to BasicSR from Python 3.12 on, and pkg_resources to its tensorboard
         'torch>=2.4',
         'torchvision>=0.19',
         'tqdm',

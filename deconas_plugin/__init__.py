@@ -1,6 +1,14 @@
 """DeCoNAS for BasicSR: importing this package registers the search space, controller and models in BasicSR."""
+import importlib
+
 from deconas_plugin import compat
 
 __version__ = '0.1.0'
 
 compat.apply()
+
+# What registers itself in a registry when it is imported.
+for _module in ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.controller_arch',
+                'data.deconas_patch_dataset', 'models.deconas_model', 'models.deconas_search_model',
+                'search.reinforce'):
+    importlib.import_module(f'deconas_plugin.{_module}')

@@ -15,8 +15,8 @@ INIT_RANGE = 0.1
 class DeCoNASController(nn.Module):
     """LSTM controller over the decisions of a search space.
 
-    One step per decision: the state of the last LSTM layer goes through one two-way head per bit (the heads of a kind of
-    decision are shared over its steps), and the embedding of what was chosen is the next input.
+    One step per decision: the state of the last LSTM layer goes through one two-way head per bit (the heads of a kind
+    of decision are shared over its steps), and the embedding of what was chosen is the next input.
 
     Args:
         space (SearchSpace): The search space, taken from the built supernet.

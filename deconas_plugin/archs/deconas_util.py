@@ -178,6 +178,8 @@ class DeCoNASSkeleton(DeCoNASForward):
                               f'out, got {num_in_ch}, {num_out_ch} and {len(rgb_mean)} means')
         self.space = space
         self.num_feat = num_feat
+        self.num_in_ch = num_in_ch
+        self.num_out_ch = num_out_ch
         self.upscale = upscale
         self.register_buffer('mean', torch.tensor(rgb_mean).view(1, -1, 1, 1), persistent=False)
         self.conv_first = nn.Conv2d(num_in_ch, num_feat, 3, 1, 1)

@@ -21,4 +21,4 @@ def decode_genotype(code):
     try:
         return Genotype.from_dict(yaml.safe_load(bytes(code.flatten().tolist()).decode('ascii')))
     except (GenotypeError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise WeightsError('weights: their genotype_code is no genotype; they were not written by DeCoNASNet') from error
+        raise WeightsError('weights: genotype_code holds no genotype; they were not written by DeCoNASNet') from error

@@ -34,11 +34,13 @@ class DeCoNASModel(SRModel):
     def __init__(self, opt):
         self.channels_last = opt.get('train', {}).get('channels_last', True)
         super().__init__(opt)
-        self.val_precision = resolve_precision(self.opt['val'].get('precision', 'float32'), self.device, 'val.precision')
+        self.val_precision = resolve_precision(
+            self.opt['val'].get('precision', 'float32'), self.device, key='val.precision')
 
     def init_training_settings(self):
         train_opt = self.opt['train']
-        self.precision = resolve_precision(train_opt.get('precision'), self.device)
+        num_feat = self.opt['network_g'].get('num_feat', 64)
+        self.precision = resolve_precision(train_opt.get('precision'), self.device, num_feat)
         self.grad_clip = train_opt.get('grad_clip')
         # Only fp16 has too small a range for gradients; otherwise the scaler passes everything through.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == 'fp16')
@@ -53,7 +55,8 @@ class DeCoNASModel(SRModel):
         """Optimizer: Any of torch.optim, where BasicSR 1.4.2 knows Adam alone."""
         optimizer = getattr(torch.optim, optim_type, None)
         if optimizer is None:
-            raise OptionError(f'train.optim_g.type: expected an optimizer of torch.optim such as Adam, got {optim_type!r}')
+            raise OptionError('train.optim_g.type: expected an optimizer of torch.optim such as Adam, '
+                              f'got {optim_type!r}')
         return optimizer(params, lr, **kwargs)
 
     def feed_data(self, data):

@@ -49,6 +49,11 @@ class ComplexityCounter:
         width, height = (size // upscale for size in OUTPUT_SIZE_720P)
         self.pixels = width * height
 
+    @classmethod
+    def of(cls, net):
+        """ComplexityCounter: For the space and sizes of a built DeCoNASSuperNet or DeCoNASNet."""
+        return cls(net.space, net.num_feat, net.num_in_ch, net.num_out_ch, net.upscale)
+
     def count(self, genotype):
         """Cost: Of the network derived from a genotype; only what reaches its output."""
         return self._skeleton + self._block(genotype) * self.space.num_block + self._fusion(genotype.global_fusion)

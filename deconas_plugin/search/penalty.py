@@ -20,7 +20,7 @@ def mult_adds_share(counter, genotype):
 
 @MEASURES.register_module(name='paper')
 def paper_share(counter, genotype):
-    """float: The share as the reference implementation counts it: a separable convolution without its pointwise part."""
+    """float: The share as the reference implementation counts it, without the pointwise part of separable ones."""
     return counter.paper_params(genotype) / counter.paper_params(counter.everything)
 
 

@@ -3,16 +3,18 @@ import torch
 
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.strategy import STRATEGIES
 
 BASELINES = ('moving_average', 'leave_one_out')
 
 
+@STRATEGIES.register_module(name='reinforce')
 class Reinforce:
     """The search strategy of the paper: ask for genotypes, score them, tell their rewards.
 
     Args:
-        controller (DeCoNASController): What is trained.
-        optimizer (torch.optim.Optimizer): Over its parameters.
+        controller (DeCoNASController): What is trained, by Adam.
+        lr (float): Its learning rate. Default: 3e-4.
         baseline (str): 'moving_average' of the rewards, or 'leave_one_out': the mean reward of the other genotypes of
             the same step (needs at least two). Default: 'moving_average'.
         baseline_decay (float): Decay of the moving average. Default: 0.99.
@@ -22,11 +24,11 @@ class Reinforce:
         OptionError: There is no such baseline.
     """
 
-    def __init__(self, controller, optimizer, baseline='moving_average', baseline_decay=0.99, entropy_weight=1e-4):
+    def __init__(self, controller, lr=3e-4, baseline='moving_average', baseline_decay=0.99, entropy_weight=1e-4):
         if baseline not in BASELINES:
-            raise OptionError(f'search.baseline: expected one of {", ".join(BASELINES)}, got {baseline!r}')
+            raise OptionError(f'search.strategy.baseline: expected one of {", ".join(BASELINES)}, got {baseline!r}')
         self.controller = controller
-        self.optimizer = optimizer
+        self.optimizer = torch.optim.Adam(controller.parameters(), lr)
         self.baseline = baseline
         self.baseline_decay = baseline_decay
         self.entropy_weight = entropy_weight
@@ -41,7 +43,11 @@ class Reinforce:
         Returns:
             list[Genotype]: Drawn from the controller.
         """
-        return [Genotype(self.controller.space, tuple(bits)) for bits in self.controller.sample(num_samples).tolist()]
+        return self._genotypes(self.controller.sample(num_samples))
+
+    def candidates(self, num_samples):
+        """list[Genotype]: What the derivation shall choose from: the greedy genotype, then samples."""
+        return self._genotypes(self.controller.greedy()) + self.ask(num_samples)
 
     def tell(self, genotypes, rewards):
         """Update the controller with what the genotypes earned.
@@ -69,6 +75,9 @@ class Reinforce:
             'log_prob': log_prob.mean().item(),
             'entropy': entropy.mean().item(),
         }
+
+    def _genotypes(self, bits):
+        return [Genotype(self.controller.space, tuple(row)) for row in bits.tolist()]
 
     def _baselines(self, rewards):
         """Tensor: The baseline of every reward; the moving average moves on."""

@@ -1,0 +1,1 @@
+"""Data: preparation of databases, and the datasets that read them."""

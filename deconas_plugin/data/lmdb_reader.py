@@ -1,0 +1,78 @@
+"""LMDBs opened once per process, whatever the number of datasets and workers that read them."""
+import os
+import weakref
+
+import lmdb
+
+from deconas_plugin.errors import DataError
+
+# LMDB refuses to open one database twice in a process. The last reader that lets go of it closes it.
+_open_readers = weakref.WeakValueDictionary()
+
+
+def open_lmdb(path):
+    """The process's one reader of the database in folder ``path``.
+
+    Raises:
+        DataError: there is no database, or it is empty, broken or cut short.
+    """
+    path = os.path.realpath(path)
+    reader = _open_readers.get(path)
+    if reader is None:
+        reader = _open_readers[path] = LmdbReader(path)
+    return reader
+
+
+class LmdbReader:
+    """Read-only database of encoded images; get it from :func:`open_lmdb`.
+
+    A forked worker opens its own environment at the first read, a spawned one at unpickling.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self._open()
+
+    def _open(self):
+        data_file = os.path.join(self.path, 'data.mdb')
+        if not os.path.isfile(data_file):
+            raise DataError(f'{self.path}: no LMDB here (data.mdb is missing); make it with tools/prepare_data.py')
+        try:
+            self._env = lmdb.open(self.path, readonly=True, lock=False, readahead=False)
+            used = (self._env.info()['last_pgno'] + 1) * self._env.stat()['psize']
+            entries = self._env.stat()['entries']
+        except lmdb.Error as error:
+            raise DataError(f'{self.path}: the LMDB does not open ({error}); make it again with tools/prepare_data.py, '
+                            'or, where another dataset class holds it open, use DeCoNASPatchDataset there too'
+                            ) from error
+        self._pid = os.getpid()
+        # LMDB maps the file: reading past its end would kill the process instead of raising.
+        found = os.path.getsize(data_file)
+        if found < used:
+            raise DataError(f'{data_file}: cut short, {found} bytes where {used} are in use; '
+                            'copy it again, or make it again with tools/prepare_data.py')
+        if entries == 0:
+            raise DataError(f'{self.path}: the LMDB is empty; make it again with tools/prepare_data.py')
+
+    def get(self, key):
+        """The bytes stored under ``key`` (str).
+
+        Raises:
+            DataError: the database has no such key or cannot be read there.
+        """
+        if self._pid != os.getpid():
+            self._env.close()
+            self._open()
+        try:
+            with self._env.begin() as transaction:
+                value = transaction.get(key.encode())
+        except lmdb.Error as error:
+            raise DataError(f"{self.path}: key '{key}' cannot be read ({error}); "
+                            'make the LMDB again with tools/prepare_data.py, or set on_error: skip') from error
+        if value is None:
+            raise DataError(f"{self.path}: key '{key}' stands in meta_info.txt but not in the database; "
+                            'make the LMDB again with tools/prepare_data.py, or set on_error: skip')
+        return value
+
+    def __reduce__(self):
+        return open_lmdb, (self.path, )

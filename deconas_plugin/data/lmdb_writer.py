@@ -1,0 +1,145 @@
+"""Writing one LMDB folder in BasicSR's layout so that it is either whole or visibly unfinished."""
+import json
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+
+from deconas_plugin.data.files import sync_folder, write_file
+from deconas_plugin.data.image_io import PNG_LEVEL
+from deconas_plugin.errors import DataError
+
+RECORD = 'prepared.json'
+PAGE = 4096
+
+
+class LmdbWriter:
+    """Collects entries in `<path>.partial` and renames it to `path` when it is whole and checked.
+
+    Every `add` is one durable transaction, so an interrupted run goes on where it stopped. The database is opened
+    anew for each, so that the pages written depend only on what the file holds, and an interrupted and resumed run
+    ends with the same file, byte for byte, as an uninterrupted one.
+
+    Args:
+        path (Path): The LMDB folder, ending in `.lmdb`.
+        recipe (dict): What determines the content (JSON values). Kept in the folder, so that the next run knows
+            whether what it finds is what it would make.
+        overwrite (bool): Replace a finished LMDB made by another recipe.
+
+    Raises:
+        DataError: `path` holds something made by another recipe or another program.
+    """
+
+    def __init__(self, path, recipe, overwrite=False):
+        self.path = Path(path)
+        self.partial = self.path.with_name(f'{self.path.name}.partial')
+        self.recipe = recipe
+        self.skipped = {}
+        self.whole = self._holds_recipe(overwrite)
+        if not self.whole and self._record(self.partial).get('recipe') != recipe:
+            shutil.rmtree(self.partial, ignore_errors=True)
+            self.partial.mkdir()
+            self._write_record()
+
+    @property
+    def folder(self):
+        return self.path if self.whole else self.partial
+
+    def keys(self):
+        """All keys in the database, in its order."""
+        if not (self.folder / 'data.mdb').exists():
+            return []
+        with _open(self.folder, readonly=True) as env, env.begin() as txn:
+            return [key.decode('ascii') for key in txn.cursor().iternext(keys=True, values=False)]
+
+    def add(self, entries):
+        """Store (key, PNG bytes) pairs, all or none of them."""
+        data = self.partial / 'data.mdb'
+        used = data.stat().st_size if data.exists() else 0
+        needed = sum(len(png) + 2 * PAGE for _, png in entries)
+        try:
+            with _open(self.partial, map_size=used + needed + 256 * PAGE) as env, env.begin(write=True) as txn:
+                for key, png in entries:
+                    txn.put(key.encode('ascii'), png)
+        except lmdb.Error as error:
+            raise DataError(f'{self.partial}: cannot write ({error}); what is finished is kept: '
+                            'solve this and run the same command again') from error
+
+    def finish(self, shapes, skipped):
+        """Add meta_info.txt and give the folder its final name.
+
+        Args:
+            shapes (list): (key, height, width) of every entry, as found by `check_entries`.
+            skipped (dict): image name -> why it is missing.
+        """
+        lines = [f'{key}.png ({height},{width},3) {PNG_LEVEL}\n' for key, height, width in shapes]
+        write_file(self.partial / 'meta_info.txt', ''.join(lines).encode('ascii'))
+        self.skipped = skipped
+        self._write_record()
+        replaced = self.path.with_name(f'{self.path.name}.replaced')
+        if self.path.exists():
+            os.rename(self.path, replaced)
+        os.rename(self.partial, self.path)
+        sync_folder(self.path.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
+        self.whole = True
+
+    def _holds_recipe(self, overwrite):
+        if not self.path.exists():
+            return False
+        record = self._record(self.path)
+        found = record.get('recipe')
+        if found == self.recipe:
+            self.skipped = record['skipped']
+            return True
+        if overwrite:
+            return False
+        if found is None:
+            raise DataError(f'{self.path}: exists and was not made by this tool; move it away or choose another folder')
+        differing = ', '.join(f'{key} {found.get(key)}, asked {value}' for key, value in self.recipe.items()
+                              if found.get(key) != value)
+        raise DataError(f'{self.path}: exists and was made otherwise ({differing}); '
+                        'overwrite it (--overwrite) or choose another folder')
+
+    def _write_record(self):
+        text = json.dumps({'recipe': self.recipe, 'skipped': self.skipped}, indent=2, sort_keys=True)
+        write_file(self.partial / RECORD, f'{text}\n'.encode())
+
+    @staticmethod
+    def _record(folder):
+        try:
+            return json.loads((folder / RECORD).read_text())
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            return {}
+
+
+def check_entries(job):
+    """Decode some entries of a database.
+
+    Args:
+        job (tuple): the LMDB folder and a list of keys.
+
+    Returns:
+        list: (key, height, width) of each.
+
+    Raises:
+        DataError: an entry is missing or is no image.
+    """
+    folder, keys = job
+    shapes = []
+    with _open(folder, readonly=True) as env, env.begin() as txn:
+        for key in keys:
+            png = txn.get(key.encode('ascii'))
+            img = None if png is None else cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+            if img is None or img.ndim != 3:
+                raise DataError(f'{folder}: entry {key} is damaged; delete this folder and run the same command again')
+            shapes.append((key, *img.shape[:2]))
+    return shapes
+
+
+def _open(folder, **options):
+    # Without LMDB's own lock file: the folder around is locked, and lock.mdb would differ from run to run.
+    return lmdb.open(str(folder), lock=False, readahead=False, **options)

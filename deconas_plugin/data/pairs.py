@@ -1,0 +1,89 @@
+"""Which LQ image belongs to which GT image, and whether their sizes fit."""
+from os import path as osp
+
+from deconas_plugin.data.image_io import list_images
+from deconas_plugin.data.image_source import FileImages, LmdbImages, read_meta_info
+from deconas_plugin.data.key_selection import select_keys
+from deconas_plugin.errors import DataError
+
+
+def list_pairs(options):
+    """The images of a dataset as two sequences of one order, with a name for each.
+
+    Args:
+        options (PatchOptions): Where they lie and which of them to take.
+
+    Returns:
+        tuple: LQ images, GT images, LQ paths, GT paths; the paths are what BasicSR calls ``lq_path`` and
+        ``gt_path``: keys of an LMDB, files of a folder.
+
+    Raises:
+        DataError: nothing is there, or the two sides do not hold the same images.
+    """
+    if options.backend == 'lmdb':
+        return _lmdb_pairs(options)
+    return _folder_pairs(options)
+
+
+def _lmdb_pairs(options):
+    lq_sizes, gt_sizes = read_meta_info(options.dataroot_lq), read_meta_info(options.dataroot_gt)
+    if lq_sizes.keys() != gt_sizes.keys():
+        odd = sorted(lq_sizes.keys() ^ gt_sizes.keys())
+        raise DataError(f"{options.dataroot_lq} and {options.dataroot_gt} hold different images: {len(odd)} are in "
+                        f"only one of them, the first is '{odd[0]}'; make both with tools/prepare_data.py")
+    keys = _selected(list(gt_sizes), options)
+    lq = LmdbImages(options.dataroot_lq, lq_sizes, keys)
+    gt = LmdbImages(options.dataroot_gt, gt_sizes, keys)
+    return lq, gt, keys, keys
+
+
+def _folder_pairs(options):
+    files = _meta_info_names(options) if options.meta_info_file \
+        else [path.name for path in list_images(options.dataroot_gt)]
+    by_key = {osp.splitext(osp.basename(file))[0]: file for file in files}
+    lq_paths, gt_paths = [], []
+    for key in _selected(sorted(by_key), options):
+        gt_paths.append(osp.join(options.dataroot_gt, by_key[key]))
+        extension = osp.splitext(by_key[key])[1]
+        lq_paths.append(osp.join(options.dataroot_lq, options.filename_tmpl.format(key) + extension))
+    missing = [path for path in (*gt_paths, *lq_paths) if not osp.isfile(path)]
+    if missing:
+        raise DataError(f'{missing[0]}: no such file ({len(missing)} of {len(gt_paths)} pairs of images are '
+                        'incomplete); check dataroot_lq, dataroot_gt and filename_tmpl')
+    return FileImages(lq_paths), FileImages(gt_paths), lq_paths, gt_paths
+
+
+def _selected(keys, options):
+    return keys if options.keys is None else select_keys(keys, options.keys)
+
+
+def _meta_info_names(options):
+    try:
+        with open(options.meta_info_file, encoding='utf-8') as lines:
+            names = [line.split()[0] for line in lines if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f'{options.meta_info_file}: not readable ({error}); check meta_info_file') from error
+    if not names:
+        raise DataError(f'{options.meta_info_file}: names no images; check meta_info_file')
+    return names
+
+
+def check_pair(lq_size, gt_size, path, options):
+    """Raise DataError unless the sizes, (height, width) each, of the pair ``path`` serve these options."""
+    problem = _misfit(*lq_size, *gt_size, options)
+    if problem:
+        lq_text, gt_text = ('x'.join(map(str, size)) for size in (lq_size, gt_size))
+        raise DataError(f"{options.dataroot_gt}: '{path}' {problem}: LQ {lq_text}, GT {gt_text} (height x width)")
+
+
+def _misfit(lq_h, lq_w, gt_h, gt_w, options):
+    scale = options.scale
+    if options.phase == 'train':
+        if (gt_h, gt_w) != (lq_h * scale, lq_w * scale):
+            return f'does not fit scale {scale} (check scale and dataroot_lq)'
+        if lq_h < options.lq_size or lq_w < options.lq_size:
+            return f'is smaller than gt_size {options.gt_size} (lower gt_size, or leave the image out with keys)'
+    # Whole images: GT may have a border that no LQ pixel was made from; BasicSR cuts it off, too.
+    elif not (lq_h * scale <= gt_h < lq_h * (scale + 1) and lq_w * scale <= gt_w < lq_w * (scale + 1)):
+        return f'does not fit scale {scale} (check scale and dataroot_lq)'
+    return None

@@ -1,0 +1,152 @@
+"""Folders of images -> the pair of LMDBs (HR and LR sub-images) that BasicSR trains from."""
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deconas_plugin.data.files import locked_folder
+from deconas_plugin.data.image_io import list_images
+from deconas_plugin.data.lmdb_writer import LmdbWriter, check_entries
+from deconas_plugin.data.parallel import ordered_map, progress
+from deconas_plugin.data.sub_images import PairJob, cut_pair, first_key
+from deconas_plugin.errors import DataError
+
+SCALES = (2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was made: the HR and LR paths (for `dataroot_gt` and `dataroot_lq`), the images left out and why, and notes
+    on the images taken."""
+    hr: Path
+    lr: Path
+    skipped: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+
+
+def prepare_sub_images(images, out, scale, *, name='DIV2K', split='train', lr_folder=None, size=480, step=240,
+                       workers=1, overwrite=False):
+    """Make `<name>_<split>_HR_sub.lmdb` and `<name>_<split>_LR_bicubic_X<scale>_sub.lmdb` in the folder `out`.
+
+    What an earlier run has finished is not done again; the same HR database serves every scale.
+
+    Args:
+        images (list[Path]): HR image files; a name without its ending becomes the first part of the keys.
+        out (str | Path): Output folder.
+        scale (int): 2, 3 or 4.
+        lr_folder (str | Path | None): Folder of LR images of the same names (or `0001x2.png`); None makes them by
+            bicubic from HR.
+        size, step (int): HR pixels, multiples of `scale`; LR sub-images match. An image smaller than `size` becomes
+            one smaller sub-image.
+        workers (int): Processes.
+        overwrite (bool): Replace databases made with other settings.
+
+    Returns:
+        Prepared
+
+    Raises:
+        DataError: see its text; broken images are no error but end up in `skipped`, unless all are broken.
+    """
+    _check_numbers(scale, size, step)
+    named = name_images(images)
+    lr_images = find_lr_images(named, lr_folder, scale) if lr_folder else dict.fromkeys(named)
+    given = [path for path in lr_images.values() if path]
+    cutting = {'size': size, 'step': step, 'images': len(named), 'hr_files': _fingerprint(named.values())}
+    with locked_folder(out):
+        hr = LmdbWriter(Path(out, f'{name}_{split}_HR_sub.lmdb'), cutting, overwrite)
+        lr = LmdbWriter(Path(out, f'{name}_{split}_LR_bicubic_X{scale}_sub.lmdb'),
+                        {**cutting, 'scale': scale, 'lr_files': _fingerprint(given) if lr_folder else 'bicubic'},
+                        overwrite)
+        if hr.whole and lr.whole:
+            return Prepared(hr.path, lr.path, {**hr.skipped, **lr.skipped})
+        skipped = {key: f'{path}: no LR image {key} or {key}x{scale} in {lr_folder}'
+                   for key, path in named.items() if lr_folder and not lr_images[key]}
+        jobs = _jobs(named, lr_images, skipped, hr, lr, (scale, size, step))
+        title = f'{name} {split} x{scale}'
+        notes = _write(jobs, hr, lr, skipped, title, workers)
+        _finish(hr, lr, skipped, f'{title}, checking', workers)
+    return Prepared(hr.path, lr.path, skipped, notes)
+
+
+def name_images(images):
+    """Map the names that become keys to the files.
+
+    Raises:
+        DataError: two files get the same name, or one that BasicSR's LMDB keys cannot hold.
+    """
+    named = {}
+    for path in images:
+        key = path.stem.replace('.', '_')  # BasicSR ends a key at the first dot
+        if not key.isascii() or len(key) > 400:
+            raise DataError(f'{path}: LMDB keys are ASCII and short; rename the file')
+        if key in named:
+            raise DataError(f'{path}: has the same name as {named[key]}; rename or remove one')
+        named[key] = path
+    return named
+
+
+def find_lr_images(names, folder, scale):
+    """Map each name to its file in an LR folder (`0001.png` or `0001x2.png`), or to None."""
+    stems = {path.stem.replace('.', '_'): path for path in list_images(folder)}
+    found = {name: stems.get(name, stems.get(f'{name}x{scale}')) for name in names}
+    if not any(found.values()):
+        raise DataError(f'{folder}: holds no LR image for any HR image; expected names like {next(iter(names))}.png or '
+                        f'{next(iter(names))}x{scale}.png')
+    return found
+
+
+def _check_numbers(scale, size, step):
+    if scale not in SCALES:
+        raise DataError(f'scale: expected one of {SCALES}, got {scale}')
+    if size <= 0 or step <= 0 or size % scale or step % scale:
+        raise DataError(f'size and step: expected positive multiples of the scale {scale}, got {size} and {step}')
+
+
+def _fingerprint(paths):
+    """A short text that changes when a file is added, removed or rewritten."""
+    stats = [(path, path.stat()) for path in paths]
+    lines = [f'{path.name} {stat.st_size} {stat.st_mtime_ns}' for path, stat in stats]
+    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
+
+
+def _jobs(named, lr_images, skipped, hr, lr, cutting):
+    """What is not finished yet: an interruption may have left an image in one database only."""
+    hr_keys, lr_keys = set(hr.keys()), set(lr.keys())
+    jobs = [PairJob(name, path, lr_images[name], *cutting,
+                    want_hr=not hr.whole and first_key(name) not in hr_keys,
+                    want_lr=not lr.whole and first_key(name) not in lr_keys)
+            for name, path in named.items() if name not in skipped]
+    return [job for job in jobs if job.want_hr or job.want_lr]
+
+
+def _write(jobs, hr, lr, skipped, title, workers):
+    """Cut the images into the unfinished databases; adds broken ones to `skipped`, returns notes."""
+    notes = []
+    for pair in progress(ordered_map(cut_pair, jobs, workers), len(jobs), title):
+        if pair.error:
+            skipped[pair.name] = pair.error
+        if pair.hr:
+            hr.add(pair.hr)
+        if pair.lr:
+            lr.add(pair.lr)
+        notes += pair.notes
+    return notes
+
+
+def _finish(hr, lr, skipped, title, workers):
+    """Open every entry, compare the key sets, and only then give the databases their names."""
+    hr_keys, lr_keys = hr.keys(), lr.keys()
+    if not hr_keys or not lr_keys:
+        raise DataError(f'{next(iter(skipped.values()))}; and no other image is usable')
+    only = sorted(set(hr_keys) ^ set(lr_keys))
+    if only:
+        raise DataError(f'{hr.folder} and {lr.folder} hold different images, for example {only[0]}; '
+                        'prepare both anew (--overwrite)')
+    todo = [writer for writer in (hr, lr) if not writer.whole]
+    chunks = [(writer.folder, keys[i:i + 64]) for writer in todo
+              for keys in [writer.keys()] for i in range(0, len(keys), 64)]
+    shapes = {writer.folder: [] for writer in todo}
+    checked = progress(ordered_map(check_entries, chunks, workers), len(chunks), title)
+    for (folder, _), found in zip(chunks, checked, strict=True):
+        shapes[folder] += found
+    for writer in todo:
+        writer.finish(shapes[writer.folder], skipped)

@@ -1,0 +1,114 @@
+"""The search: weight steps of the supernet, and rounds of the controller between them."""
+import random
+import time
+from copy import deepcopy
+from pathlib import Path
+
+from basicsr.archs import build_network
+from basicsr.utils import get_root_logger
+from basicsr.utils.registry import MODEL_REGISTRY
+
+from deconas_plugin.data.reward_set import RewardSet
+from deconas_plugin.models.deconas_model import DeCoNASModel
+from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.history import SearchHistory
+from deconas_plugin.search.penalty import Penalty
+from deconas_plugin.search.reward import Reward
+from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.utils.options import save_options
+
+
+@MODEL_REGISTRY.register()
+class DeCoNASSearchModel(DeCoNASModel):
+    """Trains a supernet (network_g) and a controller (network_c) in turns.
+
+    Every iteration is a weight step with one genotype of the controller. After ``search.warmup_iter`` iterations, every
+    ``search.controller_freq`` iterations a controller round follows: ``search.controller_steps`` times genotypes are
+    sampled, scored on held-out patches with the shared weights, and the strategy is told their rewards.
+
+    Besides BasicSR's files it writes ``search_history.jsonl`` (every scored genotype), ``bit_probabilities.jsonl`` and
+    ``options.yml`` into the experiment folder, and ``net_c_*.pth`` beside ``net_g_*.pth``.
+
+    Args:
+        opt (dict): BasicSR's options with a ``search`` section; see options/README.md.
+    """
+
+    def init_training_settings(self):
+        super().init_training_settings()
+        search_opt = self.opt['search']
+        self.search_opt = search_opt
+        # Tiny and sequential: a CPU runs the LSTM faster than a GPU, and its samples are the same everywhere.
+        self.net_c = build_network({**self.opt['network_c'], 'space': self.supernet.space})
+        self.load_controller()
+        self.strategy = build_strategy(self.net_c, search_opt['strategy'])
+        self.counter = ComplexityCounter.of(self.supernet)
+        self.reward = build_reward(self.opt, self.supernet, self.counter)
+        self.reward_set = build_reward_set(self.opt, self.device)
+        self.rng = random.Random(self.opt['manual_seed'])
+        self.history = SearchHistory(self.opt['path']['experiments_root'], self.counter)
+        save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
+        self.round_log = {}
+
+    @property
+    def supernet(self):
+        """DeCoNASSuperNet: network_g without wrappers."""
+        return self.get_bare_model(self.net_g)
+
+    def load_controller(self):
+        """Load ``path.pretrain_network_c`` where it is given."""
+        path = self.opt['path'].get('pretrain_network_c')
+        if path is not None:
+            self.load_network(self.net_c, path, True, 'params')
+
+    def train_forward(self):
+        return self.net_g(self.lq, self.strategy.ask(1)[0])
+
+    def val_forward(self, net):
+        """Validation shows the network that the controller finds likeliest."""
+        return net(self.lq, self.strategy.candidates(0)[0])
+
+    def optimize_parameters(self, current_iter):
+        super().optimize_parameters(current_iter)
+        self.log_dict.update(self.round_log)
+        if current_iter > self.search_opt['warmup_iter'] and current_iter % self.search_opt['controller_freq'] == 0:
+            self.controller_round(current_iter)
+
+    def controller_round(self, current_iter):
+        """Train the controller for ``search.controller_steps`` steps; the weights rest."""
+        started, steps = time.time(), self.search_opt['controller_steps']
+        logs = []
+        for step in range(steps):
+            batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], self.rng)
+            scores = self.reward.score(self.strategy.ask(self.search_opt['num_samples']), [batch])
+            log = self.strategy.tell([score.genotype for score in scores], [score.reward for score in scores])
+            self.history.add_scores(current_iter, step, scores, log)
+            logs.append({'psnr': sum(score.psnr for score in scores) / len(scores), **log})
+        self.history.add_probabilities(current_iter, self.net_c.bit_probabilities())
+        mean = {name: sum(log[name] for log in logs) / steps for name in logs[0]}
+        self.round_log = {f'search/{name}': value for name, value in mean.items()}
+        values = ', '.join(f'{name} {value:.4f}' for name, value in mean.items())
+        get_root_logger().info(f'Controller round at iter {current_iter}, {steps} steps in '
+                               f'{time.time() - started:.1f} s: {values}. Best so far: {self.history.best}')
+
+    def save(self, epoch, current_iter):
+        super().save(epoch, current_iter)
+        self.save_network(self.net_c, 'net_c', current_iter)
+
+
+def build_reward(opt, supernet, counter):
+    """Reward: Of a search's options."""
+    reward_opt = opt['search']['reward']
+    return Reward(
+        supernet,
+        Penalty(counter, opt['search']['penalty']),
+        crop_border=opt['scale'],
+        test_y_channel=reward_opt.get('test_y_channel', False),
+        precision=reward_opt.get('precision', 'float32'))
+
+
+def build_reward_set(opt, device):
+    """RewardSet: Of a search's options."""
+    reward_opt = deepcopy(opt['search']['reward'])
+    dataset_opt = {'use_hflip': False, 'use_rot': False, **reward_opt['dataset']}
+    dataset_opt.update(phase='train', scale=opt['scale'])
+    return RewardSet(dataset_opt, reward_opt['num_patches'], device, opt['manual_seed'])

@@ -1,0 +1,103 @@
+"""What a derivation leaves behind: genotype, weights, and options that train and test the network as they stand."""
+import inspect
+
+import torch
+from basicsr.utils.misc import mkdir_and_rename
+
+from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.utils.options import save_options
+from deconas_plugin.utils.paths import shown
+
+
+class DerivationFiles:
+    """Writes the files of one derivation; an older folder of the same name is kept beside, renamed as BasicSR does.
+
+    Args:
+        experiment (SearchExperiment): The search.
+        name (str): Name of the folder inside the experiment's.
+
+    Attributes:
+        genotype, weights, train_options, test_options (Path): The files.
+    """
+
+    def __init__(self, experiment, name='derived'):
+        self.experiment = experiment
+        self.name = f'{experiment.opt["name"]}_{name}'
+        folder = experiment.folder / name
+        self.genotype = folder / 'genotype.yml'
+        self.weights = folder / 'net_g_inherited.pth'
+        self.train_options = folder / f'train_{self.name}.yml'
+        self.test_options = folder / f'test_{self.name}.yml'
+
+    def write(self, scores, provenance):
+        """Write all files.
+
+        Args:
+            scores (list[Score]): Best first, as the derivation gives them.
+            provenance (dict): How they came about, for ``genotype.yml``.
+        """
+        experiment, best = self.experiment, scores[0]
+        mkdir_and_rename(str(self.genotype.parent))
+        cost = experiment.counter.count(best.genotype)
+        save_options(
+            {
+                'genotype': best.genotype.to_dict(),
+                'connections': best.genotype.describe(),
+                'result': dict(
+                    psnr=best.psnr,
+                    reward=best.reward,
+                    penalties=best.penalties,
+                    params=cost.params,
+                    mult_adds=cost.mult_adds),
+                'provenance': provenance,
+            }, self.genotype, 'Found by DeCoNAS. psnr and reward: dB on the reward set; mult_adds: for 1280x720 output')
+        torch.save({'params': experiment.supernet.derive(best.genotype).cpu().state_dict()}, self.weights)
+        save_options(self._train(best.genotype), self.train_options, 'Trains the derived network')
+        save_options(self._test(best.genotype), self.test_options,
+                     'Tests the derived network; model_type: SRModel, of BasicSR itself, works too')
+
+    def _train(self, genotype):
+        opt = self.experiment.opt
+        inherit = opt['derive'].get('inherit_weights', True)
+        return {
+            **self._common('DeCoNASModel', genotype),
+            'datasets': {phase: _without_filled_in(dataset) for phase, dataset in opt['datasets'].items()},
+            'path': {'pretrain_network_g': shown(self.weights) if inherit else None, 'strict_load_g': True,
+                     'resume_state': None},
+            'train': opt['derive']['train'],
+            'val': opt.get('val'),
+            'logger': opt['logger'],
+        }
+
+    def _test(self, genotype):
+        opt = self.experiment.opt
+        datasets = opt['derive'].get('test_datasets') or {
+            phase: dataset for phase, dataset in opt['datasets'].items() if phase.startswith('val')}
+        datasets = {f'test_{i}': _without_filled_in(dataset) for i, dataset in enumerate(datasets.values(), 1)}
+        trained = self.experiment.folder.parent / self.name / 'models' / 'net_g_latest.pth'
+        ema = opt['derive']['train'].get('ema_decay', 0) > 0
+        val = {key: value for key, value in (opt.get('val') or {}).items() if key not in ('val_freq', 'pbar')}
+        return {
+            **self._common('DeCoNASModel', genotype),
+            'datasets': datasets,
+            'path': {'pretrain_network_g': shown(trained), 'param_key_g': 'params_ema' if ema else 'params',
+                     'strict_load_g': True},
+            'val': {**val, 'save_img': True, 'suffix': None},
+        }
+
+    def _common(self, model_type, genotype):
+        opt = self.experiment.opt
+        return dict(name=self.name, model_type=model_type, scale=opt['scale'], num_gpu=opt['num_gpu'],
+                    manual_seed=opt['manual_seed'], network_g=self._network(genotype))
+
+    def _network(self, genotype):
+        defaults = inspect.signature(DeCoNASNet).parameters
+        named = ('num_feat', 'num_block', 'num_layer', 'upscale')
+        sizes = {key: value for key, value in self.experiment.supernet.derived_options.items()
+                 if key in named or value != defaults[key].default}
+        return {'type': 'DeCoNASNet', 'genotype': str(genotype), **sizes}
+
+
+def _without_filled_in(dataset):
+    # BasicSR's parser adds these to every dataset.
+    return {key: value for key, value in dataset.items() if key not in ('phase', 'scale')}

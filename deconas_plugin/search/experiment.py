@@ -1,0 +1,63 @@
+"""A search on disk: its options and a checkpoint, ready to derive from."""
+import re
+from pathlib import Path
+
+import torch
+import yaml
+from basicsr.archs import build_network
+
+from deconas_plugin.errors import DeCoNASError, WeightsError
+from deconas_plugin.models.deconas_search_model import build_reward, build_reward_set
+from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.strategy import build_strategy
+
+
+class SearchExperiment:
+    """A finished, stopped or running search.
+
+    Args:
+        folder (str | Path): Its experiment folder.
+        iteration (int | None): Which checkpoint. Default: the latest.
+
+    Raises:
+        DeCoNASError: The folder holds no search, or not this checkpoint.
+        WeightsError: The checkpoint does not fit the options.
+    """
+
+    def __init__(self, folder, iteration=None):
+        self.folder = Path(folder)
+        self.opt = self._options()
+        self.iteration = self._latest() if iteration is None else iteration
+        self.device = torch.device('cuda' if self.opt['num_gpu'] != 0 and torch.cuda.is_available() else 'cpu')
+        self.supernet = build_network(self.opt['network_g'])
+        self._load(self.supernet, 'net_g')
+        self.supernet.to(self.device, memory_format=torch.channels_last).eval()
+        self.controller = build_network({**self.opt['network_c'], 'space': self.supernet.space})
+        self._load(self.controller, 'net_c')
+        self.strategy = build_strategy(self.controller, self.opt['search']['strategy'])
+        self.counter = ComplexityCounter.of(self.supernet)
+        self.reward = build_reward(self.opt, self.supernet, self.counter)
+        self.reward_set = build_reward_set(self.opt, self.device)
+
+    def _options(self):
+        path = self.folder / 'options.yml'
+        if not path.is_file():
+            raise DeCoNASError(f'{self.folder}: expected the folder of a search (with options.yml), such as '
+                               'experiments/search_DeCoNAS_x2')
+        return yaml.safe_load(path.read_text(encoding='utf-8'))
+
+    def _latest(self):
+        names = [path.stem.removeprefix('net_c_') for path in (self.folder / 'models').glob('net_c_*.pth')]
+        numbers = [int(name) for name in names if re.fullmatch(r'\d+', name)]
+        if not names:
+            raise DeCoNASError(f'{self.folder}: no checkpoint yet (models/net_c_*.pth)')
+        return 'latest' if 'latest' in names else max(numbers)
+
+    def _load(self, net, label):
+        path = self.folder / 'models' / f'{label}_{self.iteration}.pth'
+        if not path.is_file():
+            raise DeCoNASError(f'{path}: no such checkpoint')
+        try:
+            net.load_state_dict(torch.load(path, map_location='cpu', weights_only=True)['params'])
+        except (RuntimeError, KeyError) as error:
+            raise WeightsError(f'{path}: does not fit network_{label[-1]} of {self.folder / "options.yml"}') from error

@@ -1,0 +1,213 @@
+"""Checks an option file before any folder is made: what it says must be known, typed, consistent and there."""
+import difflib
+import inspect
+
+import torch
+from basicsr.models import lr_scheduler
+from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
+
+from deconas_plugin.archs.deconas_util import upsampling_stages
+from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.penalty import MEASURES
+from deconas_plugin.search.strategy import STRATEGIES
+from deconas_plugin.utils import option_schema
+from deconas_plugin.utils.check_data import check_data
+from deconas_plugin.utils.option_schema import REQUIRED
+
+KINDS = {
+    'integer': (int, 'a whole number'),
+    'number': ((int, float), 'a number'),
+    'boolean': (bool, 'true or false'),
+    'text': (str, 'text'),
+    'list': (list, 'a list'),
+    'mapping': (dict, 'a section with keys'),
+    'any': (object, 'a value'),
+}
+SCHEMAS = {
+    'search': option_schema.SEARCH_OPTIONS,
+    'train': option_schema.TRAIN_OPTIONS,
+    'test': option_schema.TEST_OPTIONS,
+}
+# BasicSR fills these in; a constructor may have them, an option file may not.
+FILLED_IN = {'self', 'space', 'controller', 'params', 'optimizer', 'img', 'img2', 'opt'}
+
+
+def check_options(opt, source, task):
+    """Check options.
+
+    Args:
+        opt (dict): As :func:`deconas_plugin.utils.options.load_options` gives them.
+        source (str): The file, for messages.
+        task (str): 'search', 'train' or 'test'.
+
+    Raises:
+        OptionError: One line that names the key, what was found, what is expected, and the file.
+        DataError: Data that is not there, with the command that prepares it.
+    """
+    try:
+        _check_section(opt, SCHEMAS[task], '')
+        _check_constructors(opt, task)
+        _check_networks(opt, task)
+        _check_scale(opt)
+        check_data(opt, task)
+    except DeCoNASError as error:
+        raise type(error)(f'{error} ({source})') from error
+
+
+def _check_section(section, keys, prefix):
+    for name, value in section.items():
+        if name not in keys:
+            raise OptionError(f'{prefix}{name}: unknown option{_nearest(name, keys)}')
+        _check_value(value, keys[name], f'{prefix}{name}')
+    missing = [name for name, key in keys.items() if key.default is REQUIRED and name not in section]
+    if missing:
+        raise OptionError(f'{prefix}{missing[0]}: missing; expected {KINDS[keys[missing[0]].kind][1]}: '
+                          f'{keys[missing[0]].meaning}')
+
+
+def _check_value(value, key, name):
+    if value is None and key.nullable:
+        return
+    expected_type, expected = KINDS[key.kind]
+    if not isinstance(value, expected_type) or (isinstance(value, bool) and key.kind in ('integer', 'number')):
+        raise OptionError(f'{name}: expected {expected}, got {value!r}{_number_hint(value)}')
+    if key.minimum is not None and value < key.minimum:
+        raise OptionError(f'{name}: expected at least {key.minimum}, got {value!r}')
+    if key.choices and value not in key.choices:
+        raise OptionError(f'{name}: expected one of {", ".join(map(str, key.choices))}, got {value!r}')
+    if key.keys:
+        for index, section in enumerate(value if key.kind == 'list' else [value]):
+            place = f'{name}[{index}]' if key.kind == 'list' else name
+            if not isinstance(section, dict):
+                raise OptionError(f'{place}: expected a section with keys, got {section!r}')
+            _check_section(section, key.keys, f'{place}.')
+
+
+def _number_hint(value):
+    try:
+        number = float(value) if isinstance(value, str) else None
+    except ValueError:
+        number = None
+    # YAML reads 1e-4 as text: it wants a decimal point.
+    return '' if number is None else f' (text); write {number!r}' if 'e' not in repr(number) else \
+        f' (text); write !!float {value}'
+
+
+def _check_constructors(opt, task):
+    """Sections with a ``type`` hold nothing but keywords of what it names."""
+    _check_type(opt['model_type'], MODEL_REGISTRY, 'model_type')
+    for phase, dataset in opt['datasets'].items():
+        allowed = ('test', 'val') if task == 'test' else ('train', 'val')
+        if phase.split('_')[0] not in allowed:
+            raise OptionError(f'datasets.{phase}: expected a phase that begins with {" or ".join(allowed)}')
+        _check_dataset(dataset, f'datasets.{phase}')
+    _check_keywords(opt['network_g'], ARCH_REGISTRY, 'network_g')
+    for name, metric in ((opt.get('val') or {}).get('metrics') or {}).items():
+        _check_keywords(metric, METRIC_REGISTRY, f'val.metrics.{name}', extra=('better', ))
+    if task != 'test':
+        if 'train' not in opt['datasets']:
+            raise OptionError('datasets.train: missing; expected the images to train on')
+        _check_train(opt['train'], 'train')
+    if task == 'search':
+        _check_keywords(opt['network_c'], ARCH_REGISTRY, 'network_c')
+        _check_keywords(opt['search']['strategy'], STRATEGIES, 'search.strategy')
+        for index, term in enumerate(opt['search']['penalty']):
+            _check_type(term['type'], MEASURES, f'search.penalty[{index}].type')
+        _check_dataset(opt['search']['reward']['dataset'], 'search.reward.dataset')
+        _check_train(opt['derive']['train'], 'derive.train')
+        for phase, dataset in (opt['derive'].get('test_datasets') or {}).items():
+            _check_dataset(dataset, f'derive.test_datasets.{phase}')
+
+
+def _check_dataset(dataset, name):
+    if not isinstance(dataset, dict):
+        raise OptionError(f'{name}: expected a section with keys, got {dataset!r}')
+    _check_type(dataset.get('type'), DATASET_REGISTRY, f'{name}.type')
+    if dataset['type'] in ('DeCoNASPatchDataset', 'PairedImageDataset'):
+        _check_section(dataset, option_schema.DATASET, f'{name}.')
+
+
+def _check_train(train, name):
+    _check_keywords(train['optim_g'], vars(torch.optim), f'{name}.optim_g')
+    schedulers = {**vars(lr_scheduler), 'MultiStepLR': lr_scheduler.MultiStepRestartLR}
+    _check_keywords(train['scheduler'], schedulers, f'{name}.scheduler')
+    losses = [key for key in ('pixel_opt', 'perceptual_opt') if train.get(key)]
+    if not losses:
+        raise OptionError(f'{name}.pixel_opt: missing; expected a loss such as {{type: L1Loss, loss_weight: 1.0}}')
+    for key in losses:
+        _check_keywords(train[key], LOSS_REGISTRY, f'{name}.{key}')
+
+
+def _registered(registry):
+    """dict: name -> class or function of a registry of BasicSR or mmengine, or of a plain dict."""
+    if isinstance(registry, dict):
+        return {name: value for name, value in registry.items() if inspect.isclass(value)}
+    return registry.module_dict if hasattr(registry, 'module_dict') else dict(iter(registry))
+
+
+def _check_type(name, registry, key):
+    known = _registered(registry)
+    if name not in known:
+        raise OptionError(f'{key}: nothing is registered as {name!r}{_nearest(name, known)}')
+    return known[name]
+
+
+def _check_keywords(section, registry, name, extra=()):
+    """Check the keywords of a section against the constructor that its type names, and numbers against defaults."""
+    target = _check_type(section.get('type'), registry, f'{name}.type')
+    parameters = inspect.signature(target).parameters
+    keywords = set(parameters) - FILLED_IN | {'type', *extra}
+    for key, value in section.items():
+        if key not in keywords:
+            raise OptionError(f'{name}.{key}: {section["type"]} has no such option{_nearest(key, keywords)}')
+        default = parameters[key].default if key in parameters else None
+        looks_numeric = isinstance(value, str) and _number_hint(value) != ''
+        if looks_numeric and not isinstance(default, str):
+            raise OptionError(f'{name}.{key}: expected a number, got {value!r}{_number_hint(value)}')
+        if isinstance(default, (bool, int)) and value is not None:
+            kind = 'boolean' if isinstance(default, bool) else 'number'
+            _check_value(value, option_schema.Key(kind, ''), f'{name}.{key}')
+    for key, parameter in parameters.items():
+        needed = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if needed and key not in FILLED_IN and key not in section:
+            raise OptionError(f'{name}.{key}: missing; {section["type"]} needs it')
+
+
+def _check_networks(opt, task):
+    network = opt['network_g']
+    if network['type'] == 'DeCoNASNet':
+        keys = ('num_block', 'num_layer', 'operations')
+        try:
+            Genotype.parse(network.get('genotype', 'DeCoNASNet_x2'), **{k: network[k] for k in keys if k in network})
+        except DeCoNASError as error:
+            raise OptionError(f'network_g.{error}') from error
+    expected = {'search': 'DeCoNASSuperNet'}.get(task)
+    if expected and network['type'] != expected:
+        raise OptionError(f'network_g.type: expected {expected} for a search, got {network["type"]!r}')
+    if expected and opt['model_type'] != 'DeCoNASSearchModel':
+        raise OptionError(f'model_type: expected DeCoNASSearchModel for a search, got {opt["model_type"]!r}')
+
+
+def _check_scale(opt):
+    scale, network = opt['scale'], opt['network_g']
+    upscale = network.get('upscale', 2) if network['type'].startswith('DeCoNAS') else network.get('upscale', scale)
+    if network['type'].startswith('DeCoNAS'):
+        upsampling_stages(upscale)
+    if upscale != scale:
+        raise OptionError(f'network_g.upscale: expected the scale {scale}, got {upscale}')
+    for name, metric in ((opt.get('val') or {}).get('metrics') or {}).items():
+        if metric.get('crop_border', scale) != scale:
+            raise OptionError(f'val.metrics.{name}.crop_border: expected the scale {scale}, '
+                              f'got {metric["crop_border"]}')
+    datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
+    if 'search' in opt:
+        datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
+    for name, dataset in datasets.items():
+        if (dataset.get('gt_size') or scale) % scale:
+            raise OptionError(f'{name}.gt_size: expected a multiple of the scale {scale}, got {dataset["gt_size"]}')
+
+
+def _nearest(name, known):
+    close = difflib.get_close_matches(str(name), [str(key) for key in known], n=1, cutoff=0.5)
+    return f'; did you mean {close[0]}?' if close else f'; known: {", ".join(sorted(map(str, known)))}'

@@ -1,0 +1,19 @@
+"""How the tools speak: errors in one line, exit codes."""
+import sys
+
+from deconas_plugin.errors import DeCoNASError
+
+
+def run_tool(function, *args):
+    """Run a tool's work.
+
+    Returns:
+        int: Exit code: 0, or 2 after printing the line of a DeCoNASError. Other errors are defects and keep their
+        traceback.
+    """
+    try:
+        function(*args)
+    except DeCoNASError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,181 @@
+"""What an option file may hold: every key with kind, default and meaning. options/README.md shows the same table."""
+from dataclasses import dataclass, field
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Key:
+    """One option.
+
+    Attributes:
+        kind (str): 'integer', 'number', 'boolean', 'text', 'list' or 'mapping'.
+        meaning (str): What it does, with its unit.
+        default: Its value where it is left out; REQUIRED where it may not be.
+        minimum (float | None): Smallest value of a number.
+        choices (tuple): The only values allowed.
+        keys (dict[str, Key]): For a mapping of known keys; for a list, the keys of each of its mappings.
+        nullable (bool): Whether ``~`` may be given.
+    """
+    kind: str
+    meaning: str
+    default: object = None
+    minimum: float = None
+    choices: tuple = ()
+    keys: dict = field(default_factory=dict)
+
+    @property
+    def nullable(self):
+        return self.default is None
+
+
+def integer(meaning, default=REQUIRED, minimum=1):
+    return Key('integer', meaning, default, minimum)
+
+
+def number(meaning, default=REQUIRED, minimum=0):
+    return Key('number', meaning, default, minimum)
+
+
+def boolean(meaning, default=False):
+    return Key('boolean', meaning, default)
+
+
+def text(meaning, default=REQUIRED, choices=()):
+    return Key('text', meaning, default, choices=choices)
+
+
+def mapping(meaning, default=REQUIRED, keys=None):
+    return Key('mapping', meaning, default, keys=keys or {})
+
+
+PRECISION = ('float32', 'bf16', 'fp16')
+
+# Sections whose keys are the keywords of what their `type` names are checked against that constructor.
+DATASET = {
+    'name': text('Name in logs and result tables'),
+    'type': text('Registered dataset'),
+    'dataroot_gt': text('Folder or LMDB of the HR images'),
+    'dataroot_lq': text('Folder or LMDB of the LR images'),
+    'keys': Key('any', 'DeCoNASPatchDataset: images to take, by name or range such as 0001-0750', None),
+    'meta_info_file': text('File that lists the images of a folder', None),
+    'filename_tmpl': text('Name of the LR file for an HR file, without ending', '{}'),
+    'io_backend': mapping('How images are stored', REQUIRED, {'type': text('lmdb or disk', choices=('lmdb', 'disk'))}),
+    'cache': text('DeCoNASPatchDataset: where decoded images are kept', None, ('disk', 'memory', 'cuda', 'none')),
+    'cache_dir': text('DeCoNASPatchDataset: folder of the disk cache', None),
+    'on_error': text('DeCoNASPatchDataset: what to do about a broken image', 'raise', ('raise', 'skip')),
+    'gt_size': integer('Side of a training patch, HR pixels', None),
+    'use_hflip': boolean('Flip half of the patches', True),
+    'use_rot': boolean('Rotate patches by 0, 90, 180 or 270 degrees', True),
+    'color': text('y for luma only', None),
+    'mean': Key('list', 'Subtracted from every channel (the networks here do it themselves)', None),
+    'std': Key('list', 'Every channel is divided by it', None),
+    'use_shuffle': boolean('Read by older BasicSR only; training always shuffles', True),
+    'num_worker_per_gpu': integer('Processes that load data', None, 0),
+    'batch_size_per_gpu': integer('Patches per weight step and process', None),
+    'dataset_enlarge_ratio': integer('Repeats of the data in one epoch', 1),
+    'prefetch_mode': text('BasicSR prefetcher', None, ('cpu', 'cuda')),
+    'num_prefetch_queue': integer('Batches that the cpu prefetcher holds', 1),
+    'pin_memory': boolean('Page-locked host memory, for CUDA'),
+    'persistent_workers': boolean('Keep the loading processes over epochs'),
+}
+
+PATH = {
+    'pretrain_network_g': text('Weights to start from or to test', None),
+    'param_key_g': text('Which weights of that file', 'params', ('params', 'params_ema')),
+    'strict_load_g': boolean('Whether every weight must fit', True),
+    'pretrain_network_c': text('Controller weights to start from', None),
+    'resume_state': text('Training state to continue from', None),
+    'ignore_resume_networks': Key('any', 'Networks that keep their pretrained weights when resuming', None),
+}
+
+VAL = {
+    'val_freq': integer('Weight steps between validations', None),
+    'save_img': boolean('Save the upscaled images'),
+    'suffix': text('Added to the names of saved images', None),
+    'pbar': boolean('Show a progress bar'),
+    'precision': text('Of validation and testing', 'float32', PRECISION),
+    'bicubic': boolean('Log the metrics of bicubic upscaling too'),
+    'metrics': mapping('Metrics by name; each has the type of a registered metric and its keywords', None),
+}
+
+TRAIN = {
+    'total_iter': integer('Weight steps'),
+    'warmup_iter': integer('Weight steps over which the learning rate rises; -1 for none', -1, -1),
+    'ema_decay': number('Decay of the moving average of the weights; 0 for none', 0),
+    'optim_g': mapping('Optimizer of network_g: a type of torch.optim and its keywords'),
+    'scheduler': mapping('Learning rate over time: a type of BasicSR and its keywords'),
+    'pixel_opt': mapping('Pixel loss: a registered loss and its keywords', None),
+    'perceptual_opt': mapping('Perceptual loss: a registered loss and its keywords', None),
+    'precision': text('Of the training step; chosen for the device if left out', None, PRECISION),
+    'channels_last': boolean('Memory layout of network and images', True),
+    'grad_clip': number('Largest norm of the gradient; none if left out', None),
+}
+
+LOGGER = {
+    'print_freq': integer('Weight steps between log lines'),
+    'save_checkpoint_freq': number('Weight steps between checkpoints'),
+    'use_tb_logger': boolean('Write TensorBoard files'),
+    'wandb': mapping('Weights & Biases', None, {
+        'project': text('Project; none for no logging', None),
+        'resume_id': text('Run to continue', None)
+    }),
+}
+
+SEARCH = {
+    'warmup_iter': integer('Weight steps before the first controller round', REQUIRED, 0),
+    'controller_freq': integer('Weight steps between controller rounds'),
+    'controller_steps': integer('Controller steps of a round'),
+    'num_samples': integer('Genotypes that are scored in a controller step', 1),
+    'strategy': mapping('Search strategy: a registered type and its keywords'),
+    'penalty': Key('list', 'What complexity costs; a list, the costs add up', REQUIRED, keys={
+        'type': text('Registered complexity measure: params, mult_adds or paper'),
+        'weight': number('Price of the whole network, dB'),
+    }),
+    'reward': mapping('What rewards are measured on', REQUIRED, {
+        'dataset': mapping('Held-out images; gt_size is the size of a patch, HR pixels', REQUIRED, DATASET),
+        'num_patches': integer('Patches of the whole reward set'),
+        'batch_size': integer('Patches of a controller step'),
+        'test_y_channel': boolean('PSNR on luma instead of RGB'),
+        'precision': text('Of scoring', 'float32', PRECISION),
+    }),
+}
+
+DERIVE = {
+    'num_samples': integer('Genotypes to score besides the greedy one', REQUIRED, 0),
+    'max_params': number('Most parameters', None),
+    'max_mult_adds': number('Most Mult-Adds @720p', None),
+    'inherit_weights': boolean('Whether training starts from the shared weights', True),
+    'train': mapping('The train section of the written training options', REQUIRED, TRAIN),
+    'test_datasets': mapping('Datasets of the written test options; those of validation if left out', None),
+}
+
+COMMON = {
+    'name': text('Name of the experiment and of its folder'),
+    'model_type': text('Registered model'),
+    'scale': Key('integer', 'Upscaling factor', REQUIRED, choices=(2, 3, 4)),
+    'num_gpu': Key('any', 'Number of GPUs, or auto', REQUIRED),
+    'manual_seed': integer('Seed of everything random; drawn if left out', None, 0),
+    'find_unused_parameters': boolean('For DistributedDataParallel'),
+    'dist_params': mapping('For Slurm: backend and port', None),
+    'datasets': mapping('Datasets by phase: train and val*, or test*'),
+    'network_g': mapping('The network: a registered type and its keywords'),
+    'path': mapping('Files to load', REQUIRED, PATH),
+}
+
+TEST_OPTIONS = {**COMMON, 'val': mapping('Testing', REQUIRED, VAL)}
+
+TRAIN_OPTIONS = {
+    **COMMON,
+    'train': mapping('Training', REQUIRED, TRAIN),
+    'val': mapping('Validation', None, VAL),
+    'logger': mapping('Logging', REQUIRED, LOGGER),
+}
+
+SEARCH_OPTIONS = {
+    **TRAIN_OPTIONS,
+    'sample_photos': text('Folder in which to prepare the sample photographs first', None),
+    'network_c': mapping('The controller: a registered type and its keywords'),
+    'search': mapping('The search', REQUIRED, SEARCH),
+    'derive': mapping('The derivation', REQUIRED, DERIVE),
+}

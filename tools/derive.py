@@ -1,0 +1,33 @@
+"""Derive a network from a search, within a budget if you give one. The search itself is not run again."""
+import argparse
+
+EXAMPLES = """examples:
+  the best network of a search:
+    python tools/derive.py experiments/search_DeCoNAS_x2
+  the best one of at most 75 G Mult-Adds @720p, into experiments/search_DeCoNAS_x2/derived_75G:
+    python tools/derive.py experiments/search_DeCoNAS_x2 --max-mult-adds 75e9 --name derived_75G
+"""
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('experiment', metavar='FOLDER', help='experiment folder of a search')
+    parser.add_argument('--name', default='derived', help='folder for the files, inside it (default: derived)')
+    parser.add_argument('--iteration', type=int, metavar='N', help='checkpoint (default: the latest)')
+    parser.add_argument('--num-samples', type=int, metavar='N', help='genotypes to score (default: as in the options)')
+    parser.add_argument('--max-params', type=float, metavar='N', help='most parameters')
+    parser.add_argument('--max-mult-adds', type=float, metavar='N', help='most Mult-Adds @720p, for example 75e9')
+    return parser
+
+
+def main(argv=None):
+    args = build_parser().parse_args(argv)
+    from deconas_plugin.derivation import run_derivation
+    from deconas_plugin.utils.console import run_tool
+    return run_tool(run_derivation, args.experiment, args.name, args.iteration, args.num_samples, args.max_params,
+                    args.max_mult_adds)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

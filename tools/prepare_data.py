@@ -1,0 +1,118 @@
+"""Prepare training databases, test sets or the sample photographs."""
+import argparse
+import os
+import sys
+
+EXAMPLES = """examples:
+  training data at x2, the last 50 images held out for the reward:
+    python tools/prepare_data.py --hr DIV2K_train_HR --scale 2 --split train=0001-0750 reward=0751-0800
+  the same with DIV2K's own LR images:
+    python tools/prepare_data.py --hr DIV2K_train_HR --lr DIV2K_train_LR_bicubic/X2 --scale 2
+  a test set in any of the usual layouts (HR + LRbicx2, image_SRF_2, *_HR.png + *_LR.png, HR images only):
+    python tools/prepare_data.py --test-set --hr downloads/Set5 --name Set5 --scale 2
+  the photographs that come with scikit-image, without any download:
+    python tools/prepare_data.py --sample-photos --scale 2
+
+An interrupted run goes on when it is started again. Exit code: 0 all well, 1 some images were left out (listed),
+2 nothing could be done (the message says why).
+"""
+
+
+def positive(text):
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'expected a positive whole number, got {text}')
+    return int(text)
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--hr', metavar='DIR', help='folder of HR images (PNG, JPEG, BMP, TIFF; 8 bits per channel)')
+    source.add_argument('--sample-photos', action='store_true', help='use the photographs inside scikit-image')
+    parser.add_argument('--lr', metavar='DIR', help='folder of LR images, 0001.png or 0001x2.png '
+                        '(default: made from HR by MATLAB-style bicubic)')
+    parser.add_argument('--scale', type=int, choices=(2, 3, 4), required=True)
+    parser.add_argument('--test-set', action='store_true', help='write GTmod<scale> and LRbicx<scale> folders of whole '
+                        'images instead of databases of sub-images')
+    parser.add_argument('--name', help='name of the data set (default: DIV2K, or that of the --hr folder for a test '
+                        'set)')
+    parser.add_argument('--out', metavar='DIR', help='output folder (default: datasets/NAME)')
+    parser.add_argument('--split', nargs='+', metavar='NAME=FIRST-LAST', help='databases by ranges of image names '
+                        '(default: one, train, of all images)')
+    parser.add_argument('--size', type=positive, help='side of an HR sub-image (default: 480)')
+    parser.add_argument('--step', type=positive, help='HR pixels between sub-images (default: 240)')
+    parser.add_argument('--workers', type=positive, help='processes (default: all cores)')
+    parser.add_argument('--overwrite', action='store_true', help='replace databases made with other settings')
+    return parser
+
+
+def parse(argv):
+    """Parse, and refuse options that would have no effect."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    only_lmdb = ('split', 'size', 'step', 'overwrite')
+    unused = (*only_lmdb, 'lr', 'name', 'test_set', 'workers') if args.sample_photos else \
+        only_lmdb if args.test_set else ()
+    for option in unused:
+        if getattr(args, option):
+            parser.error(f'--{option.replace("_", "-")} has no effect with '
+                         f'{"--sample-photos" if args.sample_photos else "--test-set"}')
+    return args
+
+
+def prepare(args):
+    """Do what the arguments ask; returns a list of Prepared."""
+    from deconas_plugin.data.image_io import list_images
+    from deconas_plugin.data.parallel import available_cores
+    from deconas_plugin.data.prepare import prepare_sub_images
+    from deconas_plugin.data.sample_photos import prepare_sample_photos
+    from deconas_plugin.data.splits import select_splits
+    from deconas_plugin.data.test_sets import find_test_pairs, prepare_test_pairs
+
+    if args.sample_photos:
+        photos = prepare_sample_photos(args.out or 'datasets/sample_photos', args.scale)
+        return [photos.train, photos.reward, photos.val]
+    workers = args.workers or available_cores()
+    name = args.name or (os.path.basename(os.path.abspath(args.hr)) if args.test_set else 'DIV2K')
+    out = args.out or os.path.join('datasets', name)
+    if args.test_set:
+        pairs, missing = find_test_pairs(args.hr, args.scale, args.lr)
+        prepared = prepare_test_pairs(pairs, out, args.scale, workers=workers)
+        prepared.skipped.update(missing)
+        return [prepared]
+    images = list_images(args.hr)
+    splits = select_splits(images, args.split) if args.split else {'train': images}
+    return [prepare_sub_images(chosen, out, args.scale, name=name, split=split, lr_folder=args.lr,
+                               size=args.size or 480, step=args.step or 240, workers=workers, overwrite=args.overwrite)
+            for split, chosen in splits.items()]
+
+
+def report(prepared):
+    """Print the paths as options read them, then notes, then what was left out; returns the exit code."""
+    for pair in prepared:
+        print(f'dataroot_gt: {pair.hr}\ndataroot_lq: {pair.lr}')
+    for note in sorted({note for pair in prepared for note in pair.notes}):
+        print(f'note: {note}')
+    skipped = [reason for pair in prepared for reason in pair.skipped.values()]
+    for reason in skipped:
+        print(f'left out: {reason}', file=sys.stderr)
+    return 1 if skipped else 0
+
+
+def main(argv=None):
+    args = parse(argv)
+    from deconas_plugin.errors import DeCoNASError
+    try:
+        return report(prepare(args))
+    except DeCoNASError as error:
+        print(f'prepare_data: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('prepare_data: interrupted; what is finished is kept, run the same command again to go on',
+              file=sys.stderr)
+        return 130
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
