@@ -4,7 +4,9 @@ from basicsr.data import build_dataloader
 from basicsr.data.prefetch_dataloader import CPUPrefetcher
 from lmdb_fixture import dataset_options, paired_lmdb, put_entry
 
-from deconas_plugin.data import DeCoNASPatchDataset, GpuPatchLoader, ResumableSampler
+from deconas_plugin.data.deconas_patch_dataset import DeCoNASPatchDataset
+from deconas_plugin.data.gpu_patch_loader import GpuPatchLoader
+from deconas_plugin.data.resumable_sampler import ResumableSampler
 from deconas_plugin.errors import DataError
 
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU'))]

@@ -1,7 +1,8 @@
 import pytest
 from basicsr.data.data_sampler import EnlargedSampler
 
-from deconas_plugin.data import PatchDraw, ResumableSampler
+from deconas_plugin.data.patch_draw import PatchDraw
+from deconas_plugin.data.resumable_sampler import ResumableSampler
 
 
 class Images(list):

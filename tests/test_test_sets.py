@@ -74,6 +74,13 @@ def test_other_scales_and_methods_beside_are_ignored(tmp_path):
     assert [pair.name for pair in pairs] == ['baby', 'bird'] and not missing
 
 
+def test_pairs_of_another_scale_alone_are_an_error(tmp_path, capsys):
+    write(tmp_path / 'Set', '{}_SRF_4_HR.png', HR)
+    write(tmp_path / 'Set', '{}_SRF_4_LR.png', LR)
+    assert prepare(tmp_path / 'Set') == 2
+    assert 'holds pairs for x4 alone; expected x2' in one_line_error(capsys)
+
+
 def test_a_missing_or_misfit_partner_is_listed(tmp_path, capsys):
     write(tmp_path / 'Set', '{}_HR.png', HR)
     write(tmp_path / 'Set', '{}_LR.png', {'baby': LR['baby']})

@@ -181,7 +181,8 @@ class DeCoNASSkeleton(DeCoNASForward):
         self.num_in_ch = num_in_ch
         self.num_out_ch = num_out_ch
         self.upscale = upscale
-        self.register_buffer('mean', torch.tensor(rgb_mean).view(1, -1, 1, 1), persistent=False)
+        # Part of the state, because the weights are worth nothing with another mean.
+        self.register_buffer('mean', torch.tensor(rgb_mean).view(1, -1, 1, 1))
         self.conv_first = nn.Conv2d(num_in_ch, num_feat, 3, 1, 1)
         self.conv_second = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
         self.blocks = nn.ModuleList(blocks)

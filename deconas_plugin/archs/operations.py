@@ -21,6 +21,11 @@ class Operation(ABC):
     """
     joined = {}
 
+    @property
+    @abstractmethod
+    def radius(self):
+        """int: How many pixels around its own place an output pixel depends on."""
+
     @abstractmethod
     def weight_shapes(self, num_feat):
         """dict[str, tuple[int]]: Shape of every weight for one input feature, (out, in, height, width)."""
@@ -57,12 +62,15 @@ class DenseConv(Operation):
     dilation = 1
     joined = {'weight': 1}
 
+    @property
+    def radius(self):
+        return self.kernel_size // 2 * self.dilation
+
     def weight_shapes(self, num_feat):
         return {'weight': (num_feat, num_feat, self.kernel_size, self.kernel_size)}
 
     def forward(self, x, weights, bias):
-        return F.conv2d(x, weights['weight'], bias, padding=self.kernel_size // 2 * self.dilation,
-                        dilation=self.dilation)
+        return F.conv2d(x, weights['weight'], bias, padding=self.radius, dilation=self.dilation)
 
     def as_dense(self, weights):
         return weights['weight']
@@ -74,12 +82,15 @@ class SeparableConv(Operation):
     dilation = 1
     joined = {'depthwise': 0, 'pointwise': 1}
 
+    @property
+    def radius(self):
+        return self.kernel_size // 2 * self.dilation
+
     def weight_shapes(self, num_feat):
         return {'depthwise': (num_feat, 1, self.kernel_size, self.kernel_size), 'pointwise': (num_feat, num_feat, 1, 1)}
 
     def forward(self, x, weights, bias):
-        x = F.conv2d(x, weights['depthwise'], padding=self.kernel_size // 2 * self.dilation, dilation=self.dilation,
-                     groups=x.shape[1])
+        x = F.conv2d(x, weights['depthwise'], padding=self.radius, dilation=self.dilation, groups=x.shape[1])
         return F.conv2d(x, weights['pointwise'], bias)
 
     def as_dense(self, weights):

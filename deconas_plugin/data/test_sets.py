@@ -33,7 +33,7 @@ def find_test_pairs(folder, scale, lr_folder=None):
         tuple: list[TestPair], and a dict of the images without LR partner (name -> message).
 
     Raises:
-        DataError: no images.
+        DataError: no images, or none for this scale.
     """
     folder = Path(folder)
     hr_folder = _first_folder(folder, f'GTmod{scale}', 'GTmod12', 'HR', 'GT', f'image_SRF_{scale}') or folder
@@ -89,15 +89,19 @@ def _first_folder(folder, *names):
 def _marked_pairs(images, scale):
     """Pairs told apart by their file names: `baby_HR.png` or `img_001_SRF_2_HR.png`, LR likewise. None: no such."""
     by_stem = {path.stem: path for path in images}
-    pairs, missing = [], {}
+    pairs, missing, other_scales = [], {}, set()
     for stem, path in by_stem.items():
         match = re.fullmatch(r'(.+?)(_SRF_(\d+))?_HR', stem)
         if not match or match[3] not in (None, str(scale)):
+            other_scales |= {match[3]} if match else set()
             continue
         lr_path = by_stem.get(f'{stem.removesuffix("_HR")}_LR')
         pairs.append(TestPair(match[1], path, lr_path))
         if lr_path is None:
             missing[match[1]] = f'{path}: no LR image {stem.removesuffix("_HR")}_LR beside it'
+    if not pairs and other_scales:  # without this, LR images of the other scale would pass for HR
+        found = ', '.join(f'x{other}' for other in sorted(other_scales))
+        raise DataError(f'{images[0].parent}: holds pairs for {found} alone; expected x{scale}')
     if not pairs:
         return None
     if len(missing) == len(pairs):  # HR images only: LR is made

@@ -87,7 +87,7 @@ class DerivationFiles:
 
     def _common(self, model_type, genotype):
         opt = self.experiment.opt
-        return dict(name=self.name, model_type=model_type, scale=opt['scale'], num_gpu=opt['num_gpu'],
+        return dict(name=self.name, model_type=model_type, scale=opt['scale'], num_gpu='auto',
                     manual_seed=opt['manual_seed'], network_g=self._network(genotype))
 
     def _network(self, genotype):

@@ -1,6 +1,7 @@
 """Checks an option file before any folder is made: what it says must be known, typed, consistent and there."""
 import difflib
 import inspect
+from decimal import Decimal, InvalidOperation
 
 import torch
 from basicsr.models import lr_scheduler
@@ -12,7 +13,7 @@ from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.utils import option_schema
-from deconas_plugin.utils.check_data import check_data
+from deconas_plugin.utils.check_data import check_data, check_files
 from deconas_plugin.utils.option_schema import REQUIRED
 
 KINDS = {
@@ -50,6 +51,7 @@ def check_options(opt, source, task):
         _check_constructors(opt, task)
         _check_networks(opt, task)
         _check_scale(opt)
+        check_files(opt)
         check_data(opt, task)
     except DeCoNASError as error:
         raise type(error)(f'{error} ({source})') from error
@@ -85,13 +87,11 @@ def _check_value(value, key, name):
 
 
 def _number_hint(value):
+    """str: How to write a number that YAML has read as text, as it does with 1e-4; nothing for other values."""
     try:
-        number = float(value) if isinstance(value, str) else None
-    except ValueError:
-        number = None
-    # YAML reads 1e-4 as text: it wants a decimal point.
-    return '' if number is None else f' (text); write {number!r}' if 'e' not in repr(number) else \
-        f' (text); write !!float {value}'
+        return f' (text); write {Decimal(value):f}' if isinstance(value, str) else ''
+    except InvalidOperation:
+        return ''
 
 
 def _check_constructors(opt, task):
@@ -162,9 +162,8 @@ def _check_keywords(section, registry, name, extra=()):
         if key not in keywords:
             raise OptionError(f'{name}.{key}: {section["type"]} has no such option{_nearest(key, keywords)}')
         default = parameters[key].default if key in parameters else None
-        looks_numeric = isinstance(value, str) and _number_hint(value) != ''
-        if looks_numeric and not isinstance(default, str):
-            raise OptionError(f'{name}.{key}: expected a number, got {value!r}{_number_hint(value)}')
+        if (hint := _number_hint(value)) and not isinstance(default, str):
+            raise OptionError(f'{name}.{key}: expected a number, got {value!r}{hint}')
         if isinstance(default, (bool, int)) and value is not None:
             kind = 'boolean' if isinstance(default, bool) else 'number'
             _check_value(value, option_schema.Key(kind, ''), f'{name}.{key}')
@@ -176,17 +175,17 @@ def _check_keywords(section, registry, name, extra=()):
 
 def _check_networks(opt, task):
     network = opt['network_g']
+    for key, name, expected in (('network_g.type', network['type'], 'DeCoNASSuperNet'),
+                                ('model_type', opt['model_type'], 'DeCoNASSearchModel')):
+        if (task == 'search') != (name == expected):
+            needed = expected if task == 'search' else f'another than {expected}, which searches'
+            raise OptionError(f'{key}: expected {needed}, got {name!r}')
     if network['type'] == 'DeCoNASNet':
         keys = ('num_block', 'num_layer', 'operations')
         try:
             Genotype.parse(network.get('genotype', 'DeCoNASNet_x2'), **{k: network[k] for k in keys if k in network})
         except DeCoNASError as error:
             raise OptionError(f'network_g.{error}') from error
-    expected = {'search': 'DeCoNASSuperNet'}.get(task)
-    if expected and network['type'] != expected:
-        raise OptionError(f'network_g.type: expected {expected} for a search, got {network["type"]!r}')
-    if expected and opt['model_type'] != 'DeCoNASSearchModel':
-        raise OptionError(f'model_type: expected DeCoNASSearchModel for a search, got {opt["model_type"]!r}')
 
 
 def _check_scale(opt):

@@ -1,0 +1,98 @@
+"""Measuring one model on all test sets."""
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice, repeat
+from statistics import fmean, median
+
+import numpy as np
+
+from deconas_plugin.benchmark.peak_memory import PeakMemory
+from deconas_plugin.benchmark.rows import Row, Score
+from deconas_plugin.benchmark.scoring import score_image
+from deconas_plugin.data.parallel import progress
+from deconas_plugin.data.sub_images import read_pair
+
+CHUNK = 16
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A test image: `hr` (h, w, 3) and `lr` (h / scale, w / scale, 3), uint8, BGR."""
+    test_set: str
+    name: str
+    hr: np.ndarray
+    lr: np.ndarray
+
+
+def measure(method, test_sets, scale, workers=1):
+    """Fill a row of the table.
+
+    Seconds are the median over all images, from the decoded LR image to the decoded result, after one image for
+    warming up. Metrics are computed between, not during, the timed parts.
+
+    Args:
+        method: A method of :mod:`deconas_plugin.benchmark.methods` or a :class:`SRFolder`.
+        test_sets (list[TestSet]): Where; those that the method does not cover stay empty.
+        scale (int): 2, 3 or 4.
+        workers (int): Threads that compute the metrics.
+
+    Returns:
+        Row: The measured row.
+
+    Raises:
+        DataError: An image cannot be read or has another size than it should.
+    """
+    row = Row(method.name, params=method.params, mult_adds=method.mult_adds, search_time=method.search_time)
+    meter = _Meter(method)
+    for test_set in test_sets:
+        if not method.covers(test_set):
+            continue
+        scores = dict(_score_set(meter, test_set, scale, workers))
+        row.images[test_set.name] = scores
+        row.scores[test_set.name] = Score(fmean(score.psnr for score in scores.values()),
+                                          fmean(score.ssim for score in scores.values()))
+    if method.timed and meter.seconds:
+        row.seconds = median(meter.seconds)
+        growth = meter.memory.bytes
+        row.peak_memory = None if growth is None else growth + method.weight_bytes
+    return row
+
+
+class _Meter:
+    """Runs a method, with a clock and a look at the memory where the method computes something."""
+
+    def __init__(self, method):
+        self.method = method
+        self.memory = PeakMemory(method.device)
+        self.seconds = []
+
+    def run(self, sample):
+        """ndarray: The super-resolved image."""
+        if not self.method.timed:
+            return self.method.upscale(sample)
+        if not self.seconds:
+            self.method.upscale(sample)
+        with self.memory.measured():
+            start = time.perf_counter()
+            sr = self.method.upscale(sample)
+            self.seconds.append(time.perf_counter() - start)
+        return sr
+
+
+def _score_set(meter, test_set, scale, workers):
+    """Yield (image name, Score), a chunk of images at a time: upscaled first, then scored."""
+    title = f'{meter.method.name}: {test_set.name} x{scale}'
+    samples = progress(_samples(test_set, scale), len(test_set.pairs), title)
+    while chunk := list(islice(samples, CHUNK)):
+        results = [meter.run(sample) for sample in chunk]
+        # Threads, because OpenCV and NumPy release the lock, and a process forked after torch has computed may hang.
+        with ThreadPoolExecutor(workers) as pool:
+            scores = pool.map(score_image, results, [sample.hr for sample in chunk], repeat(scale))
+            yield from zip((sample.name for sample in chunk), scores, strict=True)
+
+
+def _samples(test_set, scale):
+    for pair in test_set.pairs:
+        hr, lr, _ = read_pair(pair.hr_path, pair.lr_path, scale, multiple=scale)
+        yield Sample(test_set.name, pair.name, hr, lr)

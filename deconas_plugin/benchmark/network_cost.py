@@ -1,0 +1,41 @@
+"""Parameters, Mult-Adds and memory of any network, built as it is."""
+from copy import deepcopy
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from deconas_plugin.errors import OptionError
+from deconas_plugin.search.complexity import OUTPUT_SIZE_720P, Cost
+
+
+def count_network(net, scale, name):
+    """Count a network, without computing anything: the forward pass runs on the meta device.
+
+    Args:
+        net (nn.Module): (N, 3, h, w) -> (N, 3, scale * h, scale * w).
+        scale (int): 2, 3 or 4.
+        name (str): What the message calls it.
+
+    Returns:
+        Cost: Parameters and Mult-Adds @720p.
+
+    Raises:
+        OptionError: It does not enlarge RGB images by the scale.
+    """
+    width, height = (size // scale for size in OUTPUT_SIZE_720P)
+    copy = deepcopy(net).to('meta').eval()
+    try:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            output = copy(torch.empty(1, 3, height, width, device='meta'))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise OptionError(f'{name}: cannot upscale an RGB image of {width}x{height}: {reason}') from error
+    if output.shape[1:] != (3, height * scale, width * scale):
+        found = f'{tuple(output.shape[1:])} for (3, {height}, {width})'
+        raise OptionError(f'{name}: expected a network for RGB and x{scale}, it gives {found}; choose another --scale')
+    return Cost(sum(parameter.numel() for parameter in net.parameters()), counter.get_total_flops() // 2)
+
+
+def weight_bytes(net):
+    """int: Memory of parameters and buffers."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in (*net.parameters(), *net.buffers()))

@@ -1,0 +1,56 @@
+"""How much memory a computation needs at its peak."""
+import ctypes
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+
+class PeakMemory:
+    """Measures by how much memory grows, at most, during several computations.
+
+    On a GPU it is the memory that torch's allocator hands out, on a CPU the resident memory of the process (Linux with
+    glibc; unknown elsewhere).
+
+    Args:
+        device (torch.device): Where the computations run.
+
+    Attributes:
+        bytes (int | None): The largest peak so far.
+    """
+
+    def __init__(self, device):
+        self.device = device
+        self.bytes = None
+
+    @contextmanager
+    def measured(self):
+        """Context manager around one computation."""
+        if self.device.type == 'cuda':
+            torch.cuda.reset_peak_memory_stats(self.device)
+            before = torch.cuda.memory_allocated(self.device)
+            yield
+            self._add(torch.cuda.max_memory_allocated(self.device) - before)
+        elif sys.platform == 'linux' and hasattr(_libc(), 'malloc_trim'):
+            # What earlier computations freed but malloc kept would hide this one's need.
+            _libc().malloc_trim(0)
+            Path('/proc/self/clear_refs').write_text('5')  # resets VmHWM, the peak of the resident memory
+            before = _resident('VmRSS')
+            yield
+            self._add(_resident('VmHWM') - before)
+        else:
+            yield
+
+    def _add(self, peak):
+        self.bytes = max(self.bytes or 0, peak)
+
+
+def _libc():
+    return ctypes.CDLL(None)
+
+
+def _resident(key):
+    """int: A value of the process's status, in bytes."""
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))

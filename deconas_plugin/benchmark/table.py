@@ -1,0 +1,82 @@
+"""The results table as Markdown, CSV and JSON: the same values in three forms."""
+import csv
+import io
+import json
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+
+from deconas_plugin.benchmark.rows import REPORTED
+
+
+@dataclass
+class Table:
+    """A results table.
+
+    Attributes:
+        scale (int): 2, 3 or 4.
+        test_sets (list[str]): The columns with PSNR and SSIM.
+        settings (dict[str, str]): How it was measured.
+        rows (list[Row]): The models.
+        notes (list[str]): What a reader must know.
+    """
+    scale: int
+    test_sets: list
+    settings: dict
+    rows: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+
+
+def to_markdown(table):
+    """str: The table for people: PSNR and SSIM in one cell, reported rows marked, missing values empty."""
+    head = ['Model', 'Params', 'Mult-Adds @720p', *table.test_sets, 's / image', 'Peak memory', 'Search time']
+    lines = [head, *([cell or '' for cell in _markdown_cells(row, table)] for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ['-' * width if column == 0 else '-' * (width - 1) + ':' for column, width in enumerate(widths)]
+    body = '\n'.join(f'| {" | ".join(map(str.ljust, line, widths))} |' for line in [head, rule, *lines[1:]])
+    settings = '; '.join(f'{key}: {value}' for key, value in table.settings.items())
+    notes = ''.join(f'- {note}\n' for note in [settings, *table.notes])
+    return f'**x{table.scale}, PSNR [dB] / SSIM**\n\n{body}\n\n{notes}'
+
+
+def to_csv(table):
+    """str: The table for programs: one value a column, units in the head."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    scores = [f'{name} {measure}' for name in table.test_sets for measure in ('PSNR [dB]', 'SSIM')]
+    writer.writerow(['Model', 'Source', 'Params', 'Mult-Adds @720p', *scores, 'Seconds per image', 'Peak memory [byte]',
+                     'Search time'])
+    for row in table.rows:
+        cells = [value for name in table.test_sets for value in _pair(row.scores.get(name))]
+        writer.writerow([row.model, row.source, row.params, row.mult_adds, *cells, row.seconds, row.peak_memory,
+                         row.search_time])
+    return text.getvalue()
+
+
+def to_json(table):
+    """str: Everything, with the scores of every image."""
+    return json.dumps(_finite(asdict(table)), indent=2) + '\n'
+
+
+def _markdown_cells(row, table):
+    yield f'{row.model} (reported)' if row.source == REPORTED else row.model
+    yield row.params and f'{row.params / 1e3:,.0f}K'
+    yield row.mult_adds and f'{row.mult_adds / 1e9:,.1f}G'
+    for name in table.test_sets:
+        score = row.scores.get(name)
+        yield score and f'{score.psnr:.2f}/{score.ssim:.4f}'
+    yield row.seconds and f'{row.seconds:.3g}'
+    yield row.peak_memory and f'{row.peak_memory / 2**20:,.0f} MiB'
+    yield row.search_time
+
+
+def _pair(score):
+    return (score.psnr, score.ssim) if score else (None, None)
+
+
+def _finite(value):
+    """The value with 'inf' for infinity, the PSNR of equal images, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value if not isinstance(value, float) or isfinite(value) else str(value)

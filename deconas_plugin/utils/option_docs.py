@@ -1,0 +1,121 @@
+"""Writes options/README.md from what the checks know, so that it cannot drift: run ``python -m`` on this module."""
+import inspect
+import re
+from pathlib import Path
+
+from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
+
+from deconas_plugin.search.penalty import MEASURES
+from deconas_plugin.search.strategy import STRATEGIES
+from deconas_plugin.utils.check_options import FILLED_IN
+from deconas_plugin.utils.option_schema import REQUIRED, SEARCH_OPTIONS
+
+TITLES = {
+    '': '## Top level',
+    'search.reward.dataset': '## `datasets.*` and `search.reward.dataset`',
+    'search.reward.dataset.io_backend': '## `datasets.*.io_backend`',
+    'train': '## `train` and `derive.train`',
+}
+HEAD = """# Options
+
+An option file is a YAML file of BasicSR with a few more keys. It is checked before any folder is made: unknown keys,
+numbers given as text (YAML reads `1e-4` as text: write `!!float 1e-4` or `0.0001`), and values that do not fit each
+other are errors that name the key. Search files have all sections below; training files have no `network_c`, `search`
+and `derive`; test files have neither `train` nor `logger`. `--force_yml section:key=value` changes a key of the file.
+
+| file | what it does |
+|---|---|
+| `search_x2_quick.yml` | a first look in minutes, on photographs that come with scikit-image |
+| `search_x2.yml`, `search_x3.yml`, `search_x4.yml` | the search of the paper on DIV2K |
+| `train_DeCoNASNet_x2.yml`, `_x3`, `_x4` | the published network, from scratch; `_from_x2`: started from the x2 one |
+| `test_DeCoNASNet_x2.yml`, `_x3`, `_x4` | the published network on Set5, Set14, B100 and Urban100 |
+
+"""
+
+
+def render():
+    """str: The whole page."""
+    sections, blocks = [], []
+    _collect('', SEARCH_OPTIONS, sections)
+    for name, keys in sections:
+        title = TITLES.get(name, f'## `{name}`')
+        rows = [(f'`{key}`', option.kind, _default(option.default), _meaning(option)) for key, option in keys.items()]
+        blocks.append(f'{title}\n\n{_table(rows)}')
+    blocks.append('# Registered types\n\nTheir keywords are the keys beside `type`.')
+    for place, name, target in _registered():
+        # Measures and models are called by the search, not built from keywords.
+        body = _first_line(target) if place in ('search.penalty', 'model_type') else _table(_keywords(target))
+        blocks.append(f'## `{name}` ({place})\n\n{body}')
+    return HEAD + '\n\n'.join(blocks) + '\n'
+
+
+def _collect(name, keys, sections):
+    sections.append((name, keys))
+    for key, option in keys.items():
+        if option.keys and (name, key) != ('derive', 'train'):
+            _collect(f'{name}.{key}' if name else key, option.keys, sections)
+
+
+def _registered():
+    for name in ('DeCoNASNet', 'DeCoNASSuperNet'):
+        yield 'network_g', name, ARCH_REGISTRY.get(name)
+    yield 'network_c', 'DeCoNASController', ARCH_REGISTRY.get('DeCoNASController')
+    for name, strategy in STRATEGIES.module_dict.items():
+        yield 'search.strategy', name, strategy
+    for name, measure in MEASURES.module_dict.items():
+        yield 'search.penalty', name, measure
+    for name in ('DeCoNASModel', 'DeCoNASSearchModel'):
+        yield 'model_type', name, MODEL_REGISTRY.get(name)
+
+
+def _keywords(target):
+    """list[tuple]: Rows of the keywords that an option file may give, from signature and docstring."""
+    texts, rows = _documented(target), []
+    for name, parameter in inspect.signature(target).parameters.items():
+        if name not in FILLED_IN:
+            default = REQUIRED if parameter.default is parameter.empty else parameter.default
+            rows.append((f'`{name}`', '', _default(default), texts[name]))
+    return rows
+
+
+def _documented(target):
+    """dict[str, str]: What the Args of a docstring say of each keyword, without its default."""
+    texts, names = {}, []
+    _, _, arguments = inspect.getdoc(target).partition('Args:\n')
+    for line in arguments.split('\n\n')[0].splitlines():
+        head = re.match(r' {4}(\w[\w, ]*) \([^)]*\): (.*)', line)
+        if head:
+            names, line = head[1].split(', '), head[2]
+        for name in names:
+            texts[name] = f'{texts.get(name, "")} {line.strip()}'.strip()
+    return {name: re.sub(r'\s*Default:.*', '', text).replace('``', '`') for name, text in texts.items()}
+
+
+def _first_line(target):
+    return inspect.getdoc(target).split('\n\n')[0].replace('\n', ' ').removeprefix('float: ')
+
+
+def _default(value):
+    if value is REQUIRED:
+        return 'required'
+    if value is None:
+        return '~'
+    if isinstance(value, tuple):
+        return f'`[{", ".join(f"{item:.4f}" if isinstance(item, float) else item for item in value)}]`'
+    return f'`{str(value).lower() if isinstance(value, bool) else value}`'
+
+
+def _meaning(option):
+    choices = f' One of {", ".join(f"`{choice}`" for choice in option.choices)}.' if option.choices else ''
+    return f'{option.meaning}.{choices}'
+
+
+def _table(rows):
+    kinds = any(row[1] for row in rows)
+    head = ['key', 'kind', 'default', 'meaning'] if kinds else ['key', 'default', 'meaning']
+    lines = [head, ['---'] * len(head)] + [row if kinds else (row[0], *row[2:]) for row in rows]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
+
+
+if __name__ == '__main__':
+    Path('options', 'README.md').write_text(render(), encoding='utf-8')

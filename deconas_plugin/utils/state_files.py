@@ -1,0 +1,84 @@
+"""Reading weight files: tensors only, never code."""
+import json
+import pickle
+import struct
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from deconas_plugin.errors import WeightsError
+
+# What BasicSR files its networks under, the averaged weights first.
+PARAM_KEYS = ('params_ema', 'params')
+
+# What torch.load raises for a damaged file depends on the byte that is wrong.
+DAMAGED = (AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
+           ValueError, struct.error)
+
+
+def load_state(path):
+    """Read a weight file, ``.pth`` or ``.safetensors``, without running any code that it may hold.
+
+    Args:
+        path (str | Path): A ``.pth`` with ``params_ema``, ``params`` or a bare state dict, or a ``.safetensors``.
+
+    Returns:
+        tuple[dict[str, Tensor], dict]: The state dict on the CPU, and what the file says about it: ``key`` (the entry
+        of the ``.pth`` that was read, None for a bare state dict) and ``metadata`` (dict, of the ``.safetensors``).
+
+    Raises:
+        WeightsError: The file is missing, broken, holds anything but tensors, or is of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f'{path}: there is no such file')
+    if path.suffix == '.pth':
+        return _load_pth(path)
+    if path.suffix == '.safetensors':
+        return _load_safetensors(path)
+    raise WeightsError(f'{path}: expected a .pth or .safetensors file')
+
+
+def _load_pth(path):
+    try:
+        with warnings.catch_warnings(action='ignore'):
+            content = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f'{path}: expected a .pth with tensors alone; it is damaged or holds other objects, which '
+                           'are not read because they could run code') from error
+    except DAMAGED as error:
+        raise WeightsError(f'{path}: expected a .pth; it is truncated or damaged, fetch or write it again') from error
+    if isinstance(content, dict) and 'optimizers' in content:
+        raise WeightsError(f'{path}: this is a training state; expected weights, such as models/net_g_latest.pth')
+    key = next((key for key in PARAM_KEYS if isinstance(content, dict) and key in content), None)
+    return _checked(content if key is None else content[key], path), dict(key=key, metadata={})
+
+
+def _load_safetensors(path):
+    try:
+        with safe_open(path, framework='pt') as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f'{path}: expected a .safetensors; it is truncated or damaged, fetch or write it again'
+                           ) from error
+    return _checked(state, path), dict(key=None, metadata={name: _parsed(text) for name, text in metadata.items()})
+
+
+def _parsed(text):
+    """The value of a metadata entry; what others wrote need not be JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _checked(state, path):
+    if not isinstance(state, dict) or not state:
+        raise WeightsError(f'{path}: expected tensors by name, found {"none" if state == {} else type(state).__name__}')
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise WeightsError(f'{path}: expected tensors by name, found {type(value).__name__} under {name!r}')
+    return {name.removeprefix('module.'): value for name, value in state.items()}

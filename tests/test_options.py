@@ -1,0 +1,170 @@
+"""Option files: those shipped are valid, and mistakes are named before any folder is made."""
+import copy
+from pathlib import Path
+
+import pytest
+from lmdb_fixture import paired_folder, paired_lmdb, put_entry
+from small_run import small_search, write_options
+
+from deconas_plugin.errors import DataError, DeCoNASError, OptionError
+from deconas_plugin.utils import check_options as checker
+from deconas_plugin.utils.check_options import check_options
+from deconas_plugin.utils.options import load_options, save_options
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = sorted((ROOT / 'options').glob('*.yml'))
+
+
+@pytest.fixture
+def opt(tmp_path):
+    return small_search(tmp_path)
+
+
+def change(opt, path, value):
+    """A copy with ``section.key`` set; ``...`` as the value removes it."""
+    opt = copy.deepcopy(opt)
+    *sections, last = path.split('.')
+    section = opt
+    for key in sections:
+        section = section[int(key) if key.isdigit() else key]
+    if value is ...:
+        del section[last]
+    else:
+        section[last] = value
+    return opt
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.name)
+def test_shipped_options_are_valid(path, monkeypatch):
+    monkeypatch.setattr(checker, 'check_data', lambda opt, task: None)
+    monkeypatch.setattr(checker, 'check_files', lambda opt: None)
+    check_options(load_options(path), str(path), path.name.split('_')[0])
+
+
+def test_published_options_name_the_published_network():
+    for path in SHIPPED:
+        opt = load_options(path)
+        if path.name.startswith(('train', 'test')):
+            assert opt['network_g']['genotype'] == 'DeCoNASNet_x2'
+        scale = int(path.stem.split('_x')[1][0])
+        assert opt['scale'] == opt['network_g']['upscale'] == scale
+        assert {metric['crop_border'] for metric in opt['val']['metrics'].values()} == {scale}
+
+
+def test_schedule_of_the_paper():
+    opt = load_options(ROOT / 'options' / 'search_x2.yml')
+    search, total = opt['search'], opt['train']['total_iter']
+    rounds = [i for i in range(1, total + 1) if i > search['warmup_iter'] and i % search['controller_freq'] == 0]
+    assert (total, rounds[0], len(rounds) * search['controller_steps']) == (200_000, 6000, 19_500)
+
+
+def test_a_whole_search_file_passes(opt):
+    check_options(opt, 'small.yml', 'search')
+
+
+@pytest.mark.parametrize('path, value, message', [
+    ('network_g.num_feet', 8, r'network_g.num_feet: DeCoNASSuperNet has no such option; did you mean num_feat\?'),
+    ('train.total_itr', 8, r'train.total_itr: unknown option; did you mean total_iter\?'),
+    ('train.optim_g.lr', '1e-4', r'train.optim_g.lr: expected a number, got .1e-4. \(text\); write 0.0001'),
+    ('search.warmup_iter', '100', r'search.warmup_iter: expected a whole number, got .100. \(text\); write 100'),
+    ('train.total_iter', True, 'train.total_iter: expected a whole number, got True'),
+    ('search.num_samples', 0, 'search.num_samples: expected at least 1, got 0'),
+    ('model_type', 'DeCoNASModle', r'model_type: nothing is registered as .*did you mean DeCoNASModel\?'),
+    ('network_g.type', 'DeCoNASNet', 'network_g.type: expected DeCoNASSuperNet, got'),
+    ('network_g.upscale', 3, 'network_g.upscale: expected the scale 2, got 3'),
+    ('val.metrics.psnr.crop_border', 4, 'val.metrics.psnr.crop_border: expected the scale 2, got 4'),
+    ('val.metrics.psnr.type', 'psnr', 'val.metrics.psnr.type: nothing is registered as .psnr.'),
+    ('datasets.train.gt_size', 25, 'datasets.train.gt_size: expected a multiple of the scale 2, got 25'),
+    ('datasets.train.gt_size', 64, '0001_s001. is smaller than gt_size 64'),
+    ('datasets.train.dataroot_gt', 'datasets/DIV2K/DIV2K_train_HR_sub.lmdb',
+     r'does not exist; prepare it: python tools/prepare_data.py --hr FOLDER_OF_HR_IMAGES --scale 2 --name DIV2K'),
+    ('search.reward.dataset.keys', '0004-0005', r'search.reward.dataset: .*both read 0004'),
+    ('datasets.val.keys', '0001', 'datasets.val: expected other images than datasets.train'),
+    ('datasets.train.keys', '0007', 'matches none'),
+    ('datasets.train', ..., 'datasets.train: missing'),
+    ('search.penalty.0.type', 'flops', 'search.penalty.0..type: nothing is registered as .flops.'),
+    ('search.strategy.learning_rate', 1.0, 'search.strategy.learning_rate: reinforce has no such option'),
+    ('derive.train.pixel_opt', ..., 'derive.train.pixel_opt: missing'),
+    ('scale', 5, 'scale: expected one of 2, 3, 4, got 5'),
+    ('search', [], 'search: expected a section with keys'),
+    ('path.pretrain_network_g', 'missing.pth', 'path.pretrain_network_g: missing.pth does not exist'),
+])
+def test_mistakes_are_named(opt, path, value, message):
+    with pytest.raises(DeCoNASError, match=message) as caught:
+        check_options(change(opt, path, value), 'small.yml', 'search')
+    assert '\n' not in str(caught.value) and str(caught.value).endswith('(small.yml)')
+
+
+def test_wrong_genotype_names_key_and_file(opt):
+    train = {key: value for key, value in opt.items() if key not in ('search', 'derive', 'network_c')}
+    train = change(change(train, 'model_type', 'DeCoNASModel'), 'network_g', {
+        'type': 'DeCoNASNet', 'genotype': '111 110100 011000010 01001110000', 'num_feat': 8})
+    with pytest.raises(OptionError, match=r'network_g.genotype: expected 30 bits for num_layer=4 .*got 29 '
+                                          r'\(train.yml\)'):
+        check_options(train, 'train.yml', 'train')
+
+
+def test_data_that_does_not_pair_up(opt, tmp_path):
+    gt, lq = paired_lmdb(tmp_path / 'other', count=4)
+    Path(lq, 'meta_info.txt').write_text('0001_s001.png (24,24,3) 1\n')
+    broken = change(change(opt, 'datasets.val.dataroot_gt', gt), 'datasets.val.dataroot_lq', lq)
+    with pytest.raises(DataError, match='datasets.val: .*hold different images'):
+        check_options(broken, 'small.yml', 'search')
+    Path(gt, 'meta_info.txt').write_text('')
+    with pytest.raises(DataError, match='datasets.val: .*names no images'):
+        check_options(broken, 'small.yml', 'search')
+
+
+def test_folders_are_checked_too(opt, tmp_path):
+    gt, lq = paired_folder(tmp_path / 'folders', count=2)
+    disk = {'io_backend': {'type': 'disk'}, 'type': 'PairedImageDataset', 'name': 'val', 'dataroot_gt': gt,
+            'dataroot_lq': lq}
+    check_options(change(opt, 'datasets.val', disk), 'small.yml', 'search')
+    next(Path(lq).iterdir()).unlink()
+    with pytest.raises(DataError, match='datasets.val: .*no such file'):
+        check_options(change(opt, 'datasets.val', disk), 'small.yml', 'search')
+
+
+@pytest.mark.parametrize('text, message', [('a: [', 'no YAML file'), ('- 1', 'found list'),
+                                           ('a: !!python/object/apply:os.system ["true"]', 'no YAML file')])
+def test_files_that_are_no_options(tmp_path, text, message):
+    path = tmp_path / 'bad.yml'
+    path.write_text(text)
+    with pytest.raises(OptionError, match=message) as caught:
+        load_options(path)
+    assert '\n' not in str(caught.value)
+    with pytest.raises(OptionError, match='cannot read'):
+        load_options(tmp_path / 'none.yml')
+
+
+def test_force_yml_is_yaml_and_never_code(tmp_path, opt):
+    path = write_options(tmp_path, opt)
+    changed = load_options(path, ['train:optim_g:lr=1.0e-3', 'name=other', 'derive:num_samples=7'])
+    assert changed['train']['optim_g']['lr'] == 1e-3
+    assert (changed['name'], changed['derive']['num_samples']) == ('other', 7)
+    evil = load_options(path, ['name=[__import__("os").getcwd()]'])
+    assert evil['name'] == ['__import__("os").getcwd()']
+    for entry in ('train:total_itr=3', 'train', 'name:x=1'):
+        with pytest.raises(OptionError, match='--force_yml: expected section:key=value'):
+            load_options(path, [entry])
+
+
+def test_saved_options_read_back(tmp_path, opt):
+    save_options(opt, tmp_path / 'saved.yml', 'two\nlines')
+    assert load_options(tmp_path / 'saved.yml') == opt
+    assert (tmp_path / 'saved.yml').read_text().startswith('# two\n# lines\n')
+
+
+def test_broken_entries_surface_when_read(opt, tmp_path):
+    from basicsr.data import build_dataset
+    gt = opt['datasets']['train']['dataroot_gt']
+    put_entry(gt, '0001_s001', b'no image')
+    dataset = build_dataset({**opt['datasets']['train'], 'phase': 'train', 'scale': 2})
+    with pytest.raises(DataError, match="key '0001_s001'"):
+        dataset[0]
+
+
+def test_documentation_of_the_options_is_up_to_date():
+    from deconas_plugin.utils.option_docs import render
+    assert (ROOT / 'options' / 'README.md').read_text() == render(), \
+        'run: python -m deconas_plugin.utils.option_docs'

@@ -1,0 +1,81 @@
+"""Measure models on the test sets and write the results table as Markdown, CSV and JSON."""
+import argparse
+import sys
+
+EXAMPLES = """examples:
+  bicubic, a trained network, and the rows that the paper reports:
+    python tools/benchmark.py --scale 2 bicubic experiments/x/models/net_g_latest.pth --paper
+  any network of BasicSR's registries, as its test options describe it:
+    python tools/benchmark.py -opt options/test_DeCoNASNet_x2.yml bicubic
+  images that something else made (OTHER/Set5/baby_x2.png, OTHER/Set14/...):
+    python tools/benchmark.py --scale 2 --sr-dir FALSR=OTHER --sets Set5 Set14
+
+MODEL is "bicubic" or a weight file (.pth, .safetensors) of a derived network, with NAME= before it for another name.
+Test sets lie below --data as tools/prepare_data.py --test-set writes them (Set5/GTmod2, Set5/LRbicx2), or in any of the
+layouts that it reads. A set that is not there leaves empty cells and a note. Rows of the paper are marked "reported".
+Exit code: 0 all well, 2 something cannot be used (the message says what).
+"""
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('models', nargs='*', metavar='MODEL', help='"bicubic" or [NAME=]weights')
+    parser.add_argument('-opt', action='append', default=[], metavar='FILE',
+                        help='BasicSR test options; may be repeated')
+    parser.add_argument('--sr-dir', action='append', default=[], metavar='NAME=PATH',
+                        help='folder of super-resolved images; may be repeated')
+    parser.add_argument('--paper', action='store_true', help='include the rows that the paper reports (x2)')
+    parser.add_argument('--scale', type=int, choices=(2, 3, 4), help='(default: that of -opt, else 2)')
+    parser.add_argument('--data', metavar='DIR', default='datasets', help='test sets (default: %(default)s)')
+    parser.add_argument('--sets', nargs='+', metavar='NAME', default=['Set5', 'Set14', 'B100', 'Urban100'],
+                        help='which (default: %(default)s)')
+    parser.add_argument('--out', metavar='PATH', help='files to write, without .md, .csv, .json '
+                        '(default: results/benchmark_x<scale>)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: cuda where there is one)')
+    parser.add_argument('--precision', choices=('float32', 'bf16', 'fp16'), default='float32',
+                        help='of networks given as weights (default: %(default)s)')
+    parser.add_argument('--tile', type=int, default=512, metavar='PIXELS', help='upscale images with a longer LR '
+                        'side in tiles of this size; 0: never (default: %(default)s)')
+    parser.add_argument('--workers', type=int, help='threads for PSNR and SSIM (default: all cores)')
+    return parser
+
+
+def benchmark(args):
+    """Do what the arguments ask."""
+    import logging
+
+    from basicsr.utils import get_root_logger
+
+    from deconas_plugin.benchmark.device import choose_device
+    from deconas_plugin.benchmark.run import run_benchmark
+    from deconas_plugin.benchmark.table import to_markdown
+    from deconas_plugin.data.parallel import available_cores
+    from deconas_plugin.utils.options import load_options
+
+    get_root_logger(log_level=logging.WARNING)  # BasicSR prints every network that it builds
+    options = [(path, load_options(path)) for path in args.opt]
+    scale = args.scale or next((opt.get('scale') for _, opt in options), 2)
+    table = run_benchmark(
+        args.models, options, args.sr_dir, args.paper, scale=scale, sets=args.sets, data=args.data,
+        device=choose_device(args.device),
+        out=args.out or f'results/benchmark_x{scale}', precision=args.precision, tile=args.tile,
+        workers=args.workers or available_cores())
+    print(to_markdown(table))
+
+
+def main(argv=None):
+    parser = build_parser()
+    args = parser.parse_intermixed_args(argv)
+    if not (args.models or args.opt or args.sr_dir or args.paper):
+        parser.error('nothing to do: name a MODEL, -opt, --sr-dir or --paper')
+    from deconas_plugin.utils.console import run_tool
+    try:
+        return run_tool(benchmark, args)
+    except KeyboardInterrupt:
+        print('interrupted: the rows so far are written', file=sys.stderr)
+        return 130
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
