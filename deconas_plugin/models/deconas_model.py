@@ -1,5 +1,6 @@
 """BasicSR's SRModel with what today's hardware offers: reduced precision, channels_last, gradient clipping."""
 from collections import OrderedDict
+from functools import cached_property
 
 import torch
 from basicsr.metrics import calculate_metric
@@ -9,6 +10,7 @@ from basicsr.utils.matlab_functions import imresize
 from basicsr.utils.registry import MODEL_REGISTRY
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision
 
 
@@ -34,6 +36,8 @@ class DeCoNASModel(SRModel):
     def __init__(self, opt):
         self.channels_last = opt.get('train', {}).get('channels_last', True)
         super().__init__(opt)
+        if self.device.type == 'cpu':
+            keep_freed_memory()
         self.val_precision = resolve_precision(
             self.opt['val'].get('precision', 'float32'), self.device, key='val.precision')
 
@@ -93,8 +97,16 @@ class DeCoNASModel(SRModel):
             losses.update({k: v for k, v in (('l_percep', perceptual), ('l_style', style)) if v is not None})
         return losses
 
+    @cached_property
+    def inference_net(self):
+        """Module: What tests run, fused where the network can be."""
+        net = self.get_bare_model(self.net_g)
+        return net.fuse().to(memory_format=self._memory_format) if hasattr(net, 'fuse') else net
+
     def test(self):
         net = self.net_g_ema if hasattr(self, 'net_g_ema') else self.net_g
+        if not self.is_train:
+            net = self.inference_net
         net.eval()
         with torch.no_grad(), autocast(self.val_precision, self.device):
             self.output = self.val_forward(net).float()
