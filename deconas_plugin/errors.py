@@ -22,3 +22,24 @@ class DataError(DeCoNASError):
 
 class WeightsError(DeCoNASError):
     """A weight file is unreadable or belongs to another network."""
+
+
+class StorageError(DeCoNASError):
+    """A file cannot be written: the disk is full, or this is not allowed here."""
+
+
+class DivergenceError(DeCoNASError):
+    """Training went astray and was stopped."""
+
+
+class Interrupted(Exception):
+    """A signal asked to stop and the work has been saved.
+
+    Args:
+        message (str): One line that says what was saved and how to go on.
+        signum (int): The signal.
+    """
+
+    def __init__(self, message, signum):
+        super().__init__(message)
+        self.signum = signum

@@ -1,72 +1,168 @@
-"""Runs BasicSR's own pipelines with checked options."""
+"""Searching, training and testing as the tools run them, from an option file to the files in ``experiments``."""
+import logging
+import os
 import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+import torch.distributed as dist
+from basicsr.models import build_model
 from basicsr.test import test_pipeline as basicsr_test
-from basicsr.train import train_pipeline as basicsr_train
+from basicsr.train import init_tb_loggers
+from basicsr.utils import check_resume, get_env_info, get_root_logger, get_time_str, make_exp_dirs, mkdir_and_rename
+from basicsr.utils.options import copy_opt_file, dict2str
 
 from deconas_plugin.data.sample_photos import prepare_sample_photos
 from deconas_plugin.derivation import run_derivation
+from deconas_plugin.errors import OptionError
+from deconas_plugin.models.deconas_model import DeCoNASModel
+from deconas_plugin.training.checkpoints import check_changes, find_checkpoint, restore, set_newer_aside
+from deconas_plugin.training.launcher import process_group
+from deconas_plugin.training.loaders import TrainingData, build_validation_loaders
+from deconas_plugin.training.loop import Position, TrainingLoop
+from deconas_plugin.training.setup import complete_options, seed_generators
+from deconas_plugin.training.signals import StopRequest
 from deconas_plugin.utils.check_options import check_options
 from deconas_plugin.utils.options import load_options, save_options
 from deconas_plugin.utils.paths import project_root
 
 
-def run_search(args):
-    """Search, then derive. See :func:`run_pipeline`."""
-    opt = run_pipeline('search', basicsr_train, args)
-    name = f'debug_{opt["name"]}' if args.debug and not opt['name'].startswith('debug') else opt['name']
-    run_derivation(project_root() / 'experiments' / name)
+def run_search(args, root=None):
+    """Search, then derive. See :func:`run_training`."""
+    opt = run_training('search', args, root)
+    if opt['rank'] == 0:
+        run_derivation(opt['path']['experiments_root'])
 
 
-def run_train(args):
-    """Train. See :func:`run_pipeline`."""
-    run_pipeline('train', basicsr_train, args)
+def run_train(args, root=None):
+    """Train. See :func:`run_training`."""
+    run_training('train', args, root)
 
 
 def run_test(args):
-    """Test. See :func:`run_pipeline`."""
-    run_pipeline('test', basicsr_test, args)
-
-
-def run_pipeline(task, pipeline, args):
-    """Check an option file and run one of BasicSR's pipelines with it.
-
-    Args:
-        task (str): 'search', 'train' or 'test'.
-        pipeline (callable): BasicSR's.
-        args (argparse.Namespace): What tools/search.py parses.
-
-    Returns:
-        dict: The options.
+    """Test, by BasicSR's pipeline.
 
     Raises:
         DeCoNASError: Options or data cannot be used; no folder was made.
     """
+    opt = _checked_options('test', args)
+    if args.launcher != 'none' and (opt['num_gpu'] == 0 or not torch.cuda.is_available()):
+        raise OptionError('--launcher: BasicSR tests with several processes on GPUs only; leave it out')
+    with _option_file(opt, args) as path:
+        own = sys.argv
+        sys.argv = [own[0], '-opt', str(path), '--launcher', args.launcher]
+        sys.argv += ['--auto_resume'] * args.auto_resume + ['--debug'] * args.debug
+        try:
+            basicsr_test(str(project_root()))
+        finally:
+            sys.argv = own
+
+
+def run_training(task, args, root=None):
+    """Check an option file and train with it, with the files and log lines of BasicSR's ``train_pipeline``.
+
+    Args:
+        task (str): 'search' or 'train'.
+        args (argparse.Namespace): What tools/search.py parses.
+        root (Path | None): Folder of ``experiments``. Default: the checkout, or the current folder.
+
+    Returns:
+        dict: The options of the run.
+
+    Raises:
+        DeCoNASError: Options, data or state cannot be used (no folder was made), or training diverged.
+        Interrupted: A signal asked to stop; the last step has been saved.
+    """
+    given = _checked_options(task, args)
+    with process_group(args.launcher, given['num_gpu'], given.get('dist_params'), args.local_rank):
+        opt = complete_options(given, args, root or project_root())
+        torch.backends.cudnn.benchmark = True
+        with StopRequest(echoes=opt['dist']) as stop:
+            checkpoint = find_checkpoint(opt)
+            notes = _take_over(opt, given, checkpoint)
+            _prepare_folders(opt, given, args, fresh=checkpoint is None)
+            for note in notes:
+                get_root_logger().warning(note)
+            _train(opt, given, checkpoint, stop)
+    return opt
+
+
+def _checked_options(task, args):
     opt = load_options(args.opt, args.force_yml)
     if isinstance(opt.get('sample_photos'), str):
         prepare_sample_photos(opt['sample_photos'], opt.get('scale', 2))
     check_options(opt, args.opt, task)
-    with _arguments(opt, args):
-        pipeline(str(project_root()))
     return opt
 
 
+def _take_over(opt, given, checkpoint):
+    """Make the options continue a checkpoint, and seed; what the log shall say about it."""
+    if checkpoint is None:
+        seed_generators(opt)
+        return []
+    opt['path']['resume_state'] = str(checkpoint.path)
+    check_resume(opt, checkpoint.state['iter'])
+    before = checkpoint.state.get('options', {})
+    seed_generators(opt, resumed=before.get('manual_seed'))
+    notes = list(checkpoint.notes)
+    if not before:
+        notes.append(f'Resuming is not exact: {checkpoint.path} was not written by tools/search.py or tools/train.py.')
+    else:
+        notes += [f'Changed since iter {checkpoint.state["iter"]}: {change}'
+                  for change in check_changes(before, {**given, 'manual_seed': opt['manual_seed']})]
+    if opt['rank'] == 0:
+        notes += set_newer_aside(checkpoint)
+    return notes
+
+
+def _prepare_folders(opt, given, args, fresh):
+    """Folders, the copied option file and the log, as BasicSR makes them."""
+    if fresh:
+        make_exp_dirs(opt)
+        if opt['logger'].get('use_tb_logger') and 'debug' not in opt['name'] and opt['rank'] == 0:
+            mkdir_and_rename(os.path.join(opt['root_path'], 'tb_logger', opt['name']))
+    if opt['dist']:
+        dist.barrier()
+    with _option_file(given, args) as path:
+        copy_opt_file(str(path), opt['path']['experiments_root'])
+    log_file = os.path.join(opt['path']['log'], f'train_{opt["name"]}_{get_time_str()}.log')
+    logger = get_root_logger(logger_name='basicsr', log_level=logging.INFO, log_file=log_file)
+    logger.info(get_env_info())
+    logger.info(dict2str(opt))
+
+
+def _train(opt, given, checkpoint, stop):
+    tb_logger = init_tb_loggers(opt)
+    data = TrainingData(opt)
+    data.log()
+    val_loaders = build_validation_loaders(opt)
+    model = build_model(opt)
+    model.run_state = {'options': {**given, 'manual_seed': opt['manual_seed']}, 'world_size': opt['world_size']}
+    if not isinstance(model, DeCoNASModel):
+        get_root_logger().warning(f'Resuming will not be exact: {opt["model_type"]} saves no random state; '
+                                  'model_type: DeCoNASModel does.')
+    position = Position()
+    if checkpoint:
+        state = checkpoint.state
+        restore(model, checkpoint)
+        get_root_logger().info(f'Resuming training from epoch: {state["epoch"]}, iter: {state["iter"]}.')
+        # Of a state of BasicSR's own pipeline the position is unknown: its epoch starts again.
+        samples_done = state.get('samples_done', 0) * state.get('world_size', 1) // opt['world_size']
+        position = Position(state['epoch'], samples_done, state['iter'])
+    TrainingLoop(opt, model, data, val_loaders, position, tb_logger, stop).run()
+    if tb_logger:
+        tb_logger.close()
+
+
 @contextmanager
-def _arguments(opt, args):
-    """The command line that BasicSR's parser reads, with the changes of --force_yml already made."""
-    own = sys.argv
+def _option_file(opt, args):
+    """Path: The option file, with the changes of --force_yml made."""
     with tempfile.TemporaryDirectory() as folder:
-        path = args.opt
+        path = Path(args.opt)
         if args.force_yml:
-            # BasicSR would evaluate the values as Python; and it copies this file into the experiment folder.
-            path = Path(folder, Path(args.opt).name)
+            # BasicSR would evaluate the values as Python.
+            path = Path(folder, path.name)
             save_options(opt, path, f'{args.opt} with --force_yml {" ".join(args.force_yml)}')
-        sys.argv = [own[0], '-opt', str(path), '--launcher', args.launcher]
-        sys.argv += ['--auto_resume'] * args.auto_resume + ['--debug'] * args.debug
-        try:
-            yield
-        finally:
-            sys.argv = own
+        yield path

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -74,3 +75,16 @@ def test_no_worker_outlives_a_killed_parent(tmp_path):
 def test_progress_without_a_terminal_is_plain_lines(capsys):
     assert list(progress(iter('abc'), 3, 'Set5 x2')) == ['a', 'b', 'c']
     assert capsys.readouterr().err == 'Set5 x2: 3/3\n'
+
+
+def test_works_in_a_process_whose_opencv_has_used_its_threads():
+    script = """
+import cv2, numpy, deconas_plugin
+from deconas_plugin.data.parallel import ordered_map
+cv2.setNumThreads(2)
+cv2.resize(numpy.zeros((4000, 4000), numpy.float32), (100, 100), interpolation=cv2.INTER_CUBIC)
+print(list(ordered_map(abs, [-1, -2, -3], 2)), cv2.getNumThreads())
+"""
+    process = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=120, check=True,
+                             env={**os.environ, 'PYTHONPATH': str(Path(__file__).resolve().parents[1])})
+    assert process.stdout.split('\n')[0] == '[1, 2, 3] 2'

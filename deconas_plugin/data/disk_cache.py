@@ -15,9 +15,9 @@ from os import path as osp
 
 import numpy as np
 
-from deconas_plugin.data.files import write_file
 from deconas_plugin.data.image_cache import FlatImages, decode_all, lay_out
 from deconas_plugin.errors import DataError
+from deconas_plugin.utils.atomic import write_file
 
 _FORMAT = 1  # of the two files; part of the fingerprint
 _RECORD_EVERY = 1024  # images

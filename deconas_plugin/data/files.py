@@ -1,32 +1,10 @@
-"""File operations that leave either the old state or the whole new one."""
+"""A folder that one process at a time writes into."""
 import fcntl
 import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 from deconas_plugin.errors import DataError
-
-
-def sync_folder(folder):
-    """Make renames and new files in `folder` survive a power failure."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_file(path, content):
-    """Write bytes to `path` so that no reader ever sees a part of them."""
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.tmp')
-    with open(temporary, 'wb') as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import cv2
 import lmdb
 import numpy as np
 
-from deconas_plugin.data.files import sync_folder, write_file
 from deconas_plugin.data.image_io import PNG_LEVEL
 from deconas_plugin.errors import DataError
+from deconas_plugin.utils.atomic import sync_folder, write_file
 
 RECORD = 'prepared.json'
 PAGE = 4096

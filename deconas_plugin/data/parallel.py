@@ -36,6 +36,9 @@ def ordered_map(function, items, workers):
     context = get_context('spawn' if sys.platform == 'darwin' else 'fork')
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
     waiting = deque()
+    # A forked process has none of the threads that OpenCV believes it has, and would wait for them for ever.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
@@ -48,12 +51,14 @@ def ordered_map(function, items, workers):
                         'run the same command again with fewer --workers') from error
     finally:
         pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
 
 
 def _start_worker():
     # Ctrl-C is the parent's to handle, one thread per process is enough, and no worker outlives a killed parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+    if cv2.getNumThreads() != 1:  # spawned, not forked
+        cv2.setNumThreads(1)
     torch.set_num_threads(1)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 

@@ -1,5 +1,7 @@
 """BasicSR's SRModel with what today's hardware offers: reduced precision, channels_last, gradient clipping."""
+import math
 from collections import OrderedDict
+from copy import deepcopy
 from functools import cached_property
 
 import torch
@@ -10,12 +12,16 @@ from basicsr.utils.matlab_functions import imresize
 from basicsr.utils.registry import MODEL_REGISTRY
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.models.checkpointing import CheckpointMixin
+from deconas_plugin.models.sharded_validation import ShardedValidationMixin
+from deconas_plugin.training.loss_guard import LossGuard
+from deconas_plugin.training.processes import average_gradients, mean, share_module
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision
 
 
 @MODEL_REGISTRY.register()
-class DeCoNASModel(SRModel):
+class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
     """SRModel for derived networks; every option of SRModel means the same.
 
     Additional options:
@@ -23,6 +29,9 @@ class DeCoNASModel(SRModel):
             computes it, else float32.
         train.channels_last (bool): Memory layout of network and images. Default: true.
         train.grad_clip (float): Largest gradient norm. Default: none.
+        train.skip_loss_over (float): Skip steps whose loss exceeds this many times its running mean. Default: none;
+            steps whose loss or gradient is not finite are skipped always.
+        train.max_skips (int): Stop when so many steps in a row are skipped. Default: 20.
         val.precision (str): As train.precision, for validation and testing. Default: float32.
         val.bicubic (bool): Log the metrics of bicubic upscaling too. Default: false.
 
@@ -43,17 +52,26 @@ class DeCoNASModel(SRModel):
 
     def init_training_settings(self):
         train_opt = self.opt['train']
+        given = deepcopy(train_opt)
         num_feat = self.opt['network_g'].get('num_feat', 64)
         self.precision = resolve_precision(train_opt.get('precision'), self.device, num_feat)
-        self.grad_clip = train_opt.get('grad_clip')
+        self.grad_clip = train_opt.get('grad_clip') or math.inf
+        self.guard = LossGuard(train_opt.get('skip_loss_over'), train_opt.get('max_skips', 20))
         # Only fp16 has too small a range for gradients; otherwise the scaler passes everything through.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == 'fp16')
         get_root_logger().info(f'Training in {self.precision}, channels_last: {self.channels_last}.')
         super().init_training_settings()
+        # BasicSR takes the types out of the options it builds from.
+        self.opt['train'] = given
 
     def model_to_device(self, net):
-        """Module: The network on the device, in the chosen memory layout."""
-        return super().model_to_device(net.to(memory_format=self._memory_format))
+        """Module: The network on the device, in the chosen memory layout, the same in all processes."""
+        net = net.to(memory_format=self._memory_format)
+        if not self.opt['dist']:
+            return super().model_to_device(net)
+        share_module(net)
+        # No DistributedDataParallel: it would halve the gradient of a weight that one of two processes used.
+        return net.to(self.device)
 
     def get_optimizer(self, optim_type, params, lr, **kwargs):
         """Optimizer: Any of torch.optim, where BasicSR 1.4.2 knows Adam alone."""
@@ -73,15 +91,25 @@ class DeCoNASModel(SRModel):
         with autocast(self.precision, self.device):
             self.output = self.train_forward()
         losses = self.losses(self.output.float())
-        self.scaler.scale(sum(losses.values())).backward()
-        if self.grad_clip:
-            self.scaler.unscale_(self.optimizer_g)
-            torch.nn.utils.clip_grad_norm_(self.net_g.parameters(), self.grad_clip)
-        self.scaler.step(self.optimizer_g)
-        self.scaler.update()
+        total = sum(losses.values())
+        self.scaler.scale(total).backward()
+        average_gradients(self.net_g.parameters())
+        self.scaler.unscale_(self.optimizer_g)
+        norm = torch.nn.utils.clip_grad_norm_(self.net_g.parameters(), self.grad_clip)
         self.log_dict = self.reduce_loss_dict(losses)
-        if self.ema_decay > 0:
-            self.model_ema(decay=self.ema_decay)
+        if self._may_step(current_iter, total.detach(), norm):
+            self.scaler.step(self.optimizer_g)
+            if self.ema_decay > 0:
+                self.model_ema(decay=self.ema_decay)
+        self.scaler.update()
+        if self.guard.skipped:
+            self.log_dict['skipped'] = self.guard.skipped
+
+    def _may_step(self, current_iter, loss, norm):
+        """bool: The same in all processes."""
+        loss, norm = torch.stack([loss.float(), norm.float()]).tolist()
+        # The scaler of fp16 meets infinite gradients as a matter of course, and skips them itself.
+        return self.guard.allows(current_iter, *mean([loss]), 0.0 if self.scaler.is_enabled() else norm)
 
     def train_forward(self):
         """Tensor: The network's output for ``self.lq``."""
@@ -116,6 +144,15 @@ class DeCoNASModel(SRModel):
         """Tensor: The output of a network for ``self.lq``, in validation and testing."""
         return net(self.lq)
 
+    def validation(self, dataloader, current_iter, tb_logger, save_img=False):
+        """Validate; keep ``net_g_best.pth``, the best by the first metric on the first validation set."""
+        super().validation(dataloader, current_iter, tb_logger, save_img)
+        best = getattr(self, 'best_metric_results', {})
+        if self.is_train and dataloader.dataset.opt['name'] == next(iter(best), None):
+            first_metric = next(iter(best[dataloader.dataset.opt['name']].values()))
+            if first_metric['iter'] == current_iter:
+                self.save_networks('best')
+
     def nondist_validation(self, dataloader, current_iter, tb_logger, save_img):
         super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
         if self.opt['val'].get('bicubic') and self.opt['val'].get('metrics'):
@@ -129,7 +166,7 @@ class DeCoNASModel(SRModel):
             pair = {'img': tensor2img([upscaled]), 'img2': tensor2img([data['gt']])}
             for name, metric_opt in self.opt['val']['metrics'].items():
                 metrics[name] += calculate_metric(pair, metric_opt) / len(dataloader)
-        values = '\n'.join(f'\t # {name}: {value:.4f}' for name, value in metrics.items())
+        values = '\n'.join(f'\t # {name}: {self.mean_over_images(value):.4f}' for name, value in metrics.items())
         get_root_logger().info(f'Bicubic {dataloader.dataset.opt["name"]}\n{values}\n')
 
     @property

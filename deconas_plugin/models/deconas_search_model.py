@@ -4,6 +4,7 @@ import time
 from copy import deepcopy
 from pathlib import Path
 
+import torch
 from basicsr.archs import build_network
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
@@ -11,10 +12,12 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from deconas_plugin.data.reward_set import RewardSet
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.controller_watch import ControllerWatch
 from deconas_plugin.search.history import SearchHistory
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Reward
 from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.training.processes import from_first, gathered, share_module
 from deconas_plugin.utils.options import save_options
 
 
@@ -40,13 +43,19 @@ class DeCoNASSearchModel(DeCoNASModel):
         # Tiny and sequential: a CPU runs the LSTM faster than a GPU, and its samples are the same everywhere.
         self.net_c = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self.load_controller()
+        share_module(self.net_c)
         self.strategy = build_strategy(self.net_c, search_opt['strategy'])
         self.counter = ComplexityCounter.of(self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
         self.rng = random.Random(self.opt['manual_seed'])
-        self.history = SearchHistory(self.opt['path']['experiments_root'], self.counter)
-        save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
+        # All processes draw the same genotypes without a word, as they start from one state and stay in step.
+        torch.set_rng_state(from_first(torch.get_rng_state()))
+        first = self.opt['rank'] == 0
+        self.history = SearchHistory(self.opt['path']['experiments_root'], self.counter, writes=first)
+        if first:
+            save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
+        self.watch = ControllerWatch(search_opt.get('min_entropy', 0.05) * self.supernet.space.num_bits)
         self.round_log = {}
 
     @property
@@ -61,7 +70,13 @@ class DeCoNASSearchModel(DeCoNASModel):
             self.load_network(self.net_c, path, True, 'params')
 
     def train_forward(self):
-        return self.net_g(self.lq, self.strategy.ask(1)[0])
+        return self.net_g(self.lq, self.weight_step_genotype())
+
+    def weight_step_genotype(self):
+        """Genotype: What this process trains in this iteration."""
+        if self.search_opt.get('shared_genotype', False):
+            return self.strategy.ask(1)[0]
+        return self.strategy.ask(self.opt['world_size'])[self.opt['rank']]
 
     def val_forward(self, net):
         """Validation shows the network that the controller finds likeliest."""
@@ -78,21 +93,52 @@ class DeCoNASSearchModel(DeCoNASModel):
         started, steps = time.time(), self.search_opt['controller_steps']
         logs = []
         for step in range(steps):
-            batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], self.rng)
-            scores = self.reward.score(self.strategy.ask(self.search_opt['num_samples']), [batch])
-            log = self.strategy.tell([score.genotype for score in scores], [score.reward for score in scores])
-            self.history.add_scores(current_iter, step, scores, log)
-            logs.append({'psnr': sum(score.psnr for score in scores) / len(scores), **log})
+            scores = self.score(self.strategy.ask(self.search_opt['num_samples']))
+            usable = self.watch.usable(scores, current_iter)
+            if usable:
+                log = self.strategy.tell([score.genotype for score in usable], [score.reward for score in usable])
+                self.history.add_scores(current_iter, step, usable, log)
+                logs.append({'psnr': sum(score.psnr for score in usable) / len(usable), **log})
+        if not logs:
+            return
         self.history.add_probabilities(current_iter, self.net_c.bit_probabilities())
-        mean = {name: sum(log[name] for log in logs) / steps for name in logs[0]}
+        mean = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
+        self.watch.round_ended(mean, current_iter)
         self.round_log = {f'search/{name}': value for name, value in mean.items()}
         values = ', '.join(f'{name} {value:.4f}' for name, value in mean.items())
         get_root_logger().info(f'Controller round at iter {current_iter}, {steps} steps in '
                                f'{time.time() - started:.1f} s: {values}. Best so far: {self.history.best}')
 
-    def save(self, epoch, current_iter):
-        super().save(epoch, current_iter)
-        self.save_network(self.net_c, 'net_c', current_iter)
+    def score(self, genotypes):
+        """list[Score]: What genotypes earn on a random batch; each process scores its share, all get the result."""
+        batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], self.rng)
+        own = self.reward.score(genotypes[self.opt['rank']::self.opt['world_size']], [batch])
+        shares = [iter(share) for share in gathered(own)]
+        return [next(shares[index % len(shares)]) for index in range(len(genotypes))]
+
+    def save_networks(self, name):
+        super().save_networks(name)
+        self.save_network(self.net_c, 'net_c', name)
+
+    def training_state(self, epoch, current_iter):
+        state = super().training_state(epoch, current_iter)
+        state['search'] = {
+            'strategy': self.strategy.state_dict(),
+            'rng': self.rng.getstate(),
+            'history': self.history.state_dict(),
+            'watch': self.watch.state_dict(),
+            'round_log': self.round_log,
+        }
+        return state
+
+    def resume_training(self, resume_state):
+        super().resume_training(resume_state)
+        state = resume_state['search']
+        self.strategy.load_state_dict(state['strategy'])
+        self.rng.setstate(state['rng'])
+        self.history.load_state_dict(state['history'])
+        self.watch.load_state_dict(state['watch'])
+        self.round_log = state['round_log']
 
 
 def build_reward(opt, supernet, counter):

@@ -1,10 +1,10 @@
 """What a derivation leaves behind: genotype, weights, and options that train and test the network as they stand."""
 import inspect
 
-import torch
 from basicsr.utils.misc import mkdir_and_rename
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.utils.atomic import save_tensors
 from deconas_plugin.utils.options import save_options
 from deconas_plugin.utils.paths import shown
 
@@ -51,7 +51,7 @@ class DerivationFiles:
                     mult_adds=cost.mult_adds),
                 'provenance': provenance,
             }, self.genotype, 'Found by DeCoNAS. psnr and reward: dB on the reward set; mult_adds: for 1280x720 output')
-        torch.save({'params': experiment.supernet.derive(best.genotype).cpu().state_dict()}, self.weights)
+        save_tensors({'params': experiment.supernet.derive(best.genotype).cpu().state_dict()}, self.weights)
         save_options(self._train(best.genotype), self.train_options, 'Trains the derived network')
         save_options(self._test(best.genotype), self.test_options,
                      'Tests the derived network; model_type: SRModel, of BasicSR itself, works too')

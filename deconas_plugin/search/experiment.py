@@ -6,10 +6,12 @@ import torch
 import yaml
 from basicsr.archs import build_network
 
-from deconas_plugin.errors import DeCoNASError, WeightsError
+from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.models.deconas_search_model import build_reward, build_reward_set
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.utils.state_files import load_state
+from deconas_plugin.utils.weights import check_state
 
 
 class SearchExperiment:
@@ -49,7 +51,7 @@ class SearchExperiment:
     def _latest(self):
         names = [path.stem.removeprefix('net_c_') for path in (self.folder / 'models').glob('net_c_*.pth')]
         numbers = [int(name) for name in names if re.fullmatch(r'\d+', name)]
-        if not names:
+        if not numbers and 'latest' not in names:
             raise DeCoNASError(f'{self.folder}: no checkpoint yet (models/net_c_*.pth)')
         return 'latest' if 'latest' in names else max(numbers)
 
@@ -57,7 +59,6 @@ class SearchExperiment:
         path = self.folder / 'models' / f'{label}_{self.iteration}.pth'
         if not path.is_file():
             raise DeCoNASError(f'{path}: no such checkpoint')
-        try:
-            net.load_state_dict(torch.load(path, map_location='cpu', weights_only=True)['params'])
-        except (RuntimeError, KeyError) as error:
-            raise WeightsError(f'{path}: does not fit network_{label[-1]} of {self.folder / "options.yml"}') from error
+        state, _ = load_state(path, ('params', ))
+        check_state(net, state, path)
+        net.load_state_dict(state)

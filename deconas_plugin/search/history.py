@@ -1,7 +1,14 @@
 """What a search has seen, one line per scored genotype, readable while it runs."""
 import json
+import os
 import time
 from pathlib import Path
+
+from basicsr.utils import get_root_logger
+
+from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.reward import Score
+from deconas_plugin.utils.atomic import explained
 
 
 class SearchHistory:
@@ -10,9 +17,11 @@ class SearchHistory:
     Args:
         folder (str | Path): The experiment folder.
         counter (ComplexityCounter): Counts the genotypes' cost.
+        writes (bool): Whether this process writes the files; of several, one does. Default: True.
     """
 
-    def __init__(self, folder, counter):
+    def __init__(self, folder, counter, writes=True):
+        self.writes = writes
         self.scores_path = Path(folder, 'search_history.jsonl')
         self.probabilities_path = Path(folder, 'bit_probabilities.jsonl')
         self.counter = counter
@@ -45,11 +54,11 @@ class SearchHistory:
             })
             if self._best is None or score.reward > self._best.reward:
                 self._best = score
-        _append(self.scores_path, lines)
+        self._append(self.scores_path, lines)
 
     def add_probabilities(self, current_iter, probabilities):
         """Record how likely each bit is: Tensor (num_bits,)."""
-        _append(self.probabilities_path, [{
+        self._append(self.probabilities_path, [{
             'iter': current_iter,
             'probabilities': [round(value, 5) for value in probabilities.tolist()]
         }])
@@ -59,7 +68,47 @@ class SearchHistory:
         """str: The genotype of the highest reward so far, and its reward."""
         return f'{self._best.genotype} ({self._best.reward:.4f} dB)' if self._best else 'none'
 
+    def state_dict(self):
+        """dict: Where the files and the search are now. What they hold up to here survives a power failure."""
+        best = self._best and dict(genotype=self._best.genotype.to_dict(), psnr=self._best.psnr,
+                                   penalties=self._best.penalties)
+        return {
+            'sizes': {path.name: _synced_size(path) for path in (self.scores_path, self.probabilities_path)},
+            'seconds': time.time() - self.started,
+            'best': best,
+        }
 
-def _append(path, lines):
-    with open(path, 'a', encoding='utf-8') as file:
-        file.writelines(json.dumps(line) + '\n' for line in lines)
+    def load_state_dict(self, state):
+        """Continue from :meth:`state_dict`: what was written after it is cut off, as it will be written again.
+
+        Raises:
+            StorageError: A file cannot be cut.
+        """
+        self.started = time.time() - state['seconds']
+        best = state['best']
+        self._best = best and Score(Genotype.from_dict(best['genotype']), best['psnr'], best['penalties'])
+        if self.writes:
+            for name, size in state['sizes'].items():
+                _cut(self.scores_path.with_name(name), size)
+
+    def _append(self, path, lines):
+        if self.writes:
+            with explained(path), open(path, 'a', encoding='utf-8') as file:
+                file.writelines(json.dumps(line) + '\n' for line in lines)
+
+
+def _synced_size(path):
+    if not path.exists():
+        return 0
+    with explained(path), open(path, 'rb+') as file:
+        os.fsync(file.fileno())
+        return file.seek(0, os.SEEK_END)
+
+
+def _cut(path, size):
+    with explained(path), open(path, 'ab') as file:
+        if file.tell() < size:
+            get_root_logger().warning(f'{path}: {size - file.tell()} bytes are missing at its end; the lines that '
+                                      'they held are lost, the search itself is not.')
+        else:
+            file.truncate(size)

@@ -110,11 +110,15 @@ TRAIN = {
     'precision': text('Of the training step; chosen for the device if left out', None, PRECISION),
     'channels_last': boolean('Memory layout of network and images', True),
     'grad_clip': number('Largest norm of the gradient; none if left out', None),
+    'skip_loss_over': number('Skip steps whose loss exceeds this many times its running mean; if left out, only steps '
+                             'whose loss or gradient is not finite', None, 1),
+    'max_skips': integer('Steps skipped in a row after which training stops', 20),
 }
 
 LOGGER = {
     'print_freq': integer('Weight steps between log lines'),
     'save_checkpoint_freq': number('Weight steps between checkpoints'),
+    'keep_states': integer('Training states to keep, the newest; the networks all stay', 3),
     'use_tb_logger': boolean('Write TensorBoard files'),
     'wandb': mapping('Weights & Biases', None, {
         'project': text('Project; none for no logging', None),
@@ -127,6 +131,8 @@ SEARCH = {
     'controller_freq': integer('Weight steps between controller rounds'),
     'controller_steps': integer('Controller steps of a round'),
     'num_samples': integer('Genotypes that are scored in a controller step', 1),
+    'shared_genotype': boolean('With several processes: all train one genotype in a weight step, not each its own'),
+    'min_entropy': number('Warn when the entropy of the controller falls below it, nats per bit', 0.05),
     'strategy': mapping('Search strategy: a registered type and its keywords'),
     'penalty': Key('list', 'What complexity costs; a list, the costs add up', REQUIRED, keys={
         'type': text('Registered complexity measure: params, mult_adds or paper'),

@@ -4,6 +4,7 @@ from pathlib import Path
 import yaml
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.utils.atomic import save_text
 
 
 def load_options(path, changes=()):
@@ -55,15 +56,19 @@ def save_options(opt, path, comment=''):
         opt (dict): Plain values.
         path (str | Path): The file.
         comment (str): Lines for its head, without '#'.
+
+    Raises:
+        StorageError: It could not be written.
     """
     head = ''.join(f'# {line}\n' for line in comment.splitlines())
-    Path(path).write_text(head + yaml.safe_dump(_plain(opt), sort_keys=False, width=120), encoding='utf-8')
+    save_text(head + yaml.safe_dump(plain(opt), sort_keys=False, width=120), path)
 
 
-def _plain(value):
+def plain(value):
+    """Options as dicts and lists alone."""
     # BasicSR's parser gives OrderedDicts, constructors tuples; YAML files hold neither.
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

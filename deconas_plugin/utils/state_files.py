@@ -18,11 +18,12 @@ DAMAGED = (AssertionError, AttributeError, EOFError, LookupError, MemoryError, O
            ValueError, struct.error)
 
 
-def load_state(path):
+def load_state(path, keys=PARAM_KEYS):
     """Read a weight file, ``.pth`` or ``.safetensors``, without running any code that it may hold.
 
     Args:
         path (str | Path): A ``.pth`` with ``params_ema``, ``params`` or a bare state dict, or a ``.safetensors``.
+        keys (tuple[str]): Which entry of a ``.pth`` to take: the first of these that is there.
 
     Returns:
         tuple[dict[str, Tensor], dict]: The state dict on the CPU, and what the file says about it: ``key`` (the entry
@@ -35,24 +36,34 @@ def load_state(path):
     if not path.is_file():
         raise WeightsError(f'{path}: there is no such file')
     if path.suffix == '.pth':
-        return _load_pth(path)
+        return _load_pth(path, keys)
     if path.suffix == '.safetensors':
         return _load_safetensors(path)
     raise WeightsError(f'{path}: expected a .pth or .safetensors file')
 
 
-def _load_pth(path):
+def read_pth(path):
+    """What ``torch.save`` wrote: plain values and tensors on the CPU, never code.
+
+    Raises:
+        WeightsError: The file is missing, broken, or holds other objects.
+    """
     try:
         with warnings.catch_warnings(action='ignore'):
-            content = torch.load(path, map_location='cpu', weights_only=True)
+            return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        raise WeightsError(f'{path}: expected a .pth with tensors alone; it is damaged or holds other objects, which '
-                           'are not read because they could run code') from error
+        raise WeightsError(f'{path}: expected tensors and plain values alone; it is damaged or holds other objects, '
+                           'which are not read because they could run code') from error
     except DAMAGED as error:
-        raise WeightsError(f'{path}: expected a .pth; it is truncated or damaged, fetch or write it again') from error
+        raise WeightsError(f'{path}: expected what torch.save writes; it is truncated or damaged, fetch or '
+                           'write it again') from error
+
+
+def _load_pth(path, keys):
+    content = read_pth(path)
     if isinstance(content, dict) and 'optimizers' in content:
         raise WeightsError(f'{path}: this is a training state; expected weights, such as models/net_g_latest.pth')
-    key = next((key for key in PARAM_KEYS if isinstance(content, dict) and key in content), None)
+    key = next((key for key in keys if isinstance(content, dict) and key in content), None)
     return _checked(content if key is None else content[key], path), dict(key=key, metadata={})
 
 

@@ -77,17 +77,20 @@ def network_options(state):
 
 
 def check_state(net, state, source='weights'):
-    """Check that a state dict fits a network and is finite.
+    """Check that a state dict fits a network of any kind and is finite.
 
     Raises:
         WeightsError: It does not.
     """
     expected = net.state_dict()
+    # Genotype and scale first: where they differ, names and shapes do too, and say less.
+    _check_genotype(state, expected, source)
+    _check_scale(state, expected, source)
     missing, unexpected = expected.keys() - state.keys(), state.keys() - expected.keys()
     for problem, names in (('missing', missing), ('unexpected', unexpected)):
         if names:
             more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-            raise WeightsError(f'{source}: it does not fit DeCoNASNet with genotype {net.genotype}; '
+            raise WeightsError(f'{source}: it does not fit {type(net).__name__}; '
                                f'{problem}: {min(names)}{more}')
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
@@ -95,6 +98,21 @@ def check_state(net, state, source='weights'):
                                f'got {tuple(tensor.shape)}')
         if not torch.isfinite(tensor).all():
             raise WeightsError(f'{source}: {name} is not finite: the training diverged; take an earlier checkpoint')
+
+
+def _check_genotype(state, expected, source):
+    if 'genotype_code' in state and 'genotype_code' in expected:
+        found, wanted = (decode_genotype(weights['genotype_code']) for weights in (state, expected))
+        if found != wanted:
+            raise WeightsError(f'{source}: expected weights of genotype {wanted}, found those of {found}; '
+                               'set network_g.genotype to that of the weights')
+
+
+def _check_scale(state, expected, source):
+    if all(name in weights for name in ('upsample.0.weight', 'conv_first.weight') for weights in (state, expected)):
+        found, wanted = (_upscale(weights, _shape(weights, 'conv_first.weight')[0]) for weights in (state, expected))
+        if found != wanted:
+            raise WeightsError(f'{source}: expected weights for scale {wanted}, found those for {found}')
 
 
 def _upscale(state, num_feat):

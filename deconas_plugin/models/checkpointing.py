@@ -1,0 +1,114 @@
+"""Weights and training states: whole files, loaded without running code, with all that an exact resume needs."""
+from collections import Counter
+from pathlib import Path
+
+from basicsr.utils import get_root_logger
+
+from deconas_plugin.errors import WeightsError
+from deconas_plugin.training.processes import gathered
+from deconas_plugin.training.random_state import capture_random_state, restore_random_state
+from deconas_plugin.utils.atomic import save_tensors
+from deconas_plugin.utils.state_files import load_state
+from deconas_plugin.utils.weights import check_state
+
+# What a scheduler counts; all else in its state are options, which may have been changed.
+SCHEDULER_COUNTS = ('last_epoch', '_step_count', '_last_lr', 'base_lrs')
+
+
+class CheckpointMixin:
+    """Saving, loading and resuming, for models built on SRModel.
+
+    Attributes:
+        run_state (dict): What the training pipeline adds to a state: its options and its place in the data.
+    """
+
+    run_state = {}
+
+    def save(self, epoch, current_iter):
+        """Save the networks, then the training state: where the state is, the checkpoint is whole.
+
+        Raises:
+            StorageError: Something could not be written; earlier checkpoints are unharmed.
+        """
+        self.save_networks('latest' if current_iter == -1 else current_iter)
+        if current_iter != -1:
+            self.save_training_state(epoch, current_iter)
+
+    def save_networks(self, name):
+        """Save ``net_g_<name>.pth``, with the averaged weights where there are any."""
+        if hasattr(self, 'net_g_ema'):
+            self.save_network([self.net_g, self.net_g_ema], 'net_g', name, ['params', 'params_ema'])
+        else:
+            self.save_network(self.net_g, 'net_g', name)
+
+    def save_network(self, net, net_label, current_iter, param_key='params'):
+        """As BasicSR's, but whole or not at all."""
+        if self.opt['rank'] != 0:
+            return
+        nets, keys = (value if isinstance(value, list) else [value] for value in (net, param_key))
+        states = {key: {name: tensor.cpu() for name, tensor in self.get_bare_model(net).state_dict().items()}
+                  for net, key in zip(nets, keys, strict=True)}
+        save_tensors(states, Path(self.opt['path']['models'], f'{net_label}_{current_iter}.pth'))
+
+    def save_training_state(self, epoch, current_iter):
+        """Save ``<current_iter>.state``. All processes have to call it."""
+        state = self.training_state(epoch, current_iter)
+        if self.opt['rank'] == 0:
+            save_tensors(state, Path(self.opt['path']['training_states'], f'{current_iter}.state'))
+
+    def training_state(self, epoch, current_iter):
+        """dict: BasicSR's keys and ours; plain values and tensors, which ``weights_only`` loads."""
+        return {
+            'epoch': epoch,
+            'iter': current_iter,
+            'optimizers': [optimizer.state_dict() for optimizer in self.optimizers],
+            'schedulers': [_plain_counters(scheduler.state_dict()) for scheduler in self.schedulers],
+            'scaler': self.scaler.state_dict(),
+            'guard': self.guard.state_dict(),
+            'best_metric_results': getattr(self, 'best_metric_results', {}),
+            'random': gathered(capture_random_state()),
+            **self.run_state,
+        }
+
+    def resume_training(self, resume_state):
+        """Continue from :meth:`training_state`, or, not exactly, from a state that BasicSR wrote."""
+        schedulers = [{**saved, **{key: value for key, value in scheduler.state_dict().items()
+                                   if key not in SCHEDULER_COUNTS}}
+                      for saved, scheduler in zip(resume_state['schedulers'], self.schedulers, strict=True)]
+        super().resume_training({**resume_state, 'schedulers': schedulers})
+        if 'random' not in resume_state:
+            return
+        if self.scaler.is_enabled() and resume_state['scaler']:
+            self.scaler.load_state_dict(resume_state['scaler'])
+        self.guard.load_state_dict(resume_state['guard'])
+        if resume_state['best_metric_results']:
+            self.best_metric_results = resume_state['best_metric_results']
+        states = resume_state['random']
+        if len(states) == self.opt['world_size']:
+            restore_random_state(states[self.opt['rank']])
+        else:
+            get_root_logger().warning(f'Resuming is not exact: this run began with {len(states)} processes, it '
+                                      f'continues with {self.opt["world_size"]}.')
+
+    def load_network(self, net, load_path, strict=True, param_key='params'):
+        """As BasicSR's, for .pth and .safetensors, without running code that a file may hold.
+
+        Raises:
+            WeightsError: The file is unreadable or belongs to another network.
+        """
+        net = self.get_bare_model(net)
+        state, found = load_state(load_path, (param_key, 'params'))
+        get_root_logger().info(f'Loading {net.__class__.__name__} model from {load_path}, '
+                               f'with param key: [{found["key"]}].')
+        if strict:
+            check_state(net, state, load_path)
+        else:
+            self._print_different_keys_loading(net, state, strict)
+        try:
+            net.load_state_dict(state, strict=strict)
+        except RuntimeError as error:
+            raise WeightsError(f'{load_path}: {" ".join(str(error).split())}') from error
+
+
+def _plain_counters(state):
+    return {key: dict(value) if isinstance(value, Counter) else value for key, value in state.items()}

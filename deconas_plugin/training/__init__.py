@@ -1,0 +1,1 @@
+"""Training runs: built from BasicSR's functions, exact where they restart, several processes where they need CUDA."""

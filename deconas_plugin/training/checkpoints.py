@@ -1,0 +1,145 @@
+"""Training states on disk: found, checked to be whole, compared with the options, thinned out."""
+from dataclasses import dataclass
+from pathlib import Path
+
+from basicsr.utils import get_time_str
+
+from deconas_plugin.errors import DeCoNASError, OptionError, WeightsError
+from deconas_plugin.utils.state_files import load_state, read_pth
+
+# A state belongs to these; with others its numbers would load and mean something else.
+FIXED = ('model_type', 'scale', 'network_g', 'network_c', 'train.optim_g', 'search.strategy', 'search.penalty',
+         'search.reward')
+
+
+@dataclass
+class Checkpoint:
+    """A training state and the networks beside it.
+
+    Attributes:
+        path (Path): ``training_states/<iter>.state``.
+        state (dict): What it holds.
+        notes (list[str]): What to say in the log about finding it.
+    """
+    path: Path
+    state: dict
+    notes: list
+
+
+def find_checkpoint(opt):
+    """The checkpoint that the options ask to continue from.
+
+    Args:
+        opt (dict): Options of a run. With ``auto_resume`` the newest whole checkpoint of the experiment is taken,
+            else ``path.resume_state``.
+
+    Returns:
+        Checkpoint | None: None to start anew.
+
+    Raises:
+        WeightsError: ``path.resume_state`` is not whole, or none of the newer states is.
+        OptionError: ``path.resume_state`` belongs to another experiment.
+    """
+    folder = Path(opt['path']['training_states'])
+    if not opt['auto_resume']:
+        given = opt['path'].get('resume_state')
+        if given is None:
+            return None
+        if Path(given).resolve().parent != folder.resolve():
+            raise OptionError(f'path.resume_state: expected a file of {folder}, got {given}; to start a new experiment '
+                              'from its weights give path.pretrain_network_g')
+        return _open(Path(given), opt)
+    states, notes = checkpoint_files(folder), []
+    for path in reversed(states):
+        try:
+            found = _open(path, opt)
+        except WeightsError as error:
+            notes.append(f'Not whole, so an older checkpoint is taken: {error}')
+        else:
+            found.notes.extend(notes)
+            return found
+    if states:
+        raise WeightsError(f'{folder}: none of {len(states)} checkpoints is whole; {notes[0]}. '
+                           'Start anew without --auto_resume')
+    return None
+
+
+def checkpoint_files(folder):
+    """list[Path]: The training states of a folder, oldest first."""
+    return sorted((path for path in Path(folder).glob('*.state') if path.stem.isdecimal()),
+                  key=lambda path: int(path.stem))
+
+
+def prune_checkpoints(folder, keep):
+    """Remove all but the newest ``keep`` training states; the networks stay."""
+    for path in checkpoint_files(folder)[:-keep]:
+        path.unlink(missing_ok=True)
+
+
+def set_newer_aside(checkpoint):
+    """Rename the states that are newer than the one a run continues from: they are broken, or of another future.
+
+    Returns:
+        list[str]: What to say in the log about it.
+    """
+    notes = []
+    for path in checkpoint_files(checkpoint.path.parent):
+        if int(path.stem) > checkpoint.state['iter']:
+            path.replace(path.with_name(f'{path.name}_archived_{get_time_str()}'))
+            notes.append(f'Set aside, as this run continues before it: {path}')
+    return notes
+
+
+def _open(path, opt):
+    state = read_pth(path)
+    kinds = {'iter': int, 'epoch': int, 'optimizers': list, 'schedulers': list}
+    for key, kind in kinds.items():
+        if not isinstance(state, dict) or not isinstance(state.get(key), kind):
+            raise WeightsError(f'{path}: expected a training state with {", ".join(kinds)}')
+    for key in opt:
+        if key.startswith('network_'):
+            load_state(Path(opt['path']['models'], f'net_{key.removeprefix("network_")}_{state["iter"]}.pth'))
+    return Checkpoint(path, state, [])
+
+
+def check_changes(before, now):
+    """Compare the options of a run with those that it is to be continued with.
+
+    Args:
+        before, now (dict): Options as the file gives them.
+
+    Returns:
+        list[str]: What has changed, as 'key: before -> now'.
+
+    Raises:
+        OptionError: A key has changed that the state belongs to.
+    """
+    before, now = _flat(before), _flat(now)
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and not key.startswith('path.')]
+    for key in changed:
+        if any(key == fixed or key.startswith(f'{fixed}.') for fixed in FIXED):
+            raise OptionError(f'{key}: this run began with {before.get(key)!r} and cannot be continued with '
+                              f'{now.get(key)!r}; put it back, or begin an experiment of another name')
+    return [f'{key}: {before.get(key)} -> {now.get(key)}' for key in changed]
+
+
+def _flat(section, prefix=''):
+    flat = {}
+    for key, value in section.items():
+        flat.update(_flat(value, f'{prefix}{key}.') if isinstance(value, dict) else {f'{prefix}{key}': value})
+    return flat
+
+
+def restore(model, checkpoint):
+    """Give a model the state of a checkpoint.
+
+    Raises:
+        WeightsError: The state is that of another model.
+    """
+    try:
+        model.resume_training(checkpoint.state)
+    except DeCoNASError:
+        raise
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise WeightsError(f'{checkpoint.path}: the state does not fit this model ({error}); '
+                           'take another one, or start anew') from error

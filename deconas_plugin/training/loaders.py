@@ -1,0 +1,114 @@
+"""Training and validation data as BasicSR loads it, from any position of an epoch on."""
+import math
+
+import torch
+from basicsr.data import build_dataloader, build_dataset
+from basicsr.data.prefetch_dataloader import CUDAPrefetcher
+from basicsr.utils import get_root_logger
+
+from deconas_plugin.data.gpu_patch_loader import GpuPatchLoader
+from deconas_plugin.data.resumable_sampler import ResumableSampler
+from deconas_plugin.errors import OptionError
+from deconas_plugin.training.signals import spare_workers
+
+
+class TrainingData:
+    """The batches of a run, epoch after epoch.
+
+    Args:
+        opt (dict): Options as the training pipelines hold them.
+
+    Raises:
+        OptionError: An epoch is shorter than one batch, or the options ask for what cannot be.
+    """
+
+    def __init__(self, opt):
+        self.opt = opt
+        dataset_opt = opt['datasets']['train']
+        self.ratio = dataset_opt.get('dataset_enlarge_ratio', 1)
+        self.dataset = build_dataset(dataset_opt)
+        self.sampler = ResumableSampler(self.dataset, opt['world_size'], opt['rank'], self.ratio, opt['manual_seed'])
+        self.loader = self._gpu_loader(dataset_opt) if dataset_opt.get('cache') == 'cuda' else self._loader(dataset_opt)
+        if len(self.sampler) < self.batch_size:
+            raise OptionError(f'datasets.train.dataset_enlarge_ratio: expected an epoch of at least one batch, '
+                              f'{self.batch_size} samples for each process, got {len(self.sampler)}; raise it')
+
+    @property
+    def exact(self):
+        """bool: Whether a batch depends on nothing but its position, or on generators that the state holds."""
+        prefetched = self.opt['datasets']['train'].get('prefetch_mode') is not None
+        return getattr(self.dataset, 'accepts_draws', False) or (self.loader.num_workers == 0 and not prefetched)
+
+    def batches(self, epoch, samples_done):
+        """Endless batches.
+
+        Args:
+            epoch (int): Epoch to start in.
+            samples_done (int): Samples of it that this process has seen.
+
+        Yields:
+            tuple[int, int, dict]: epoch, samples of it that are done after this batch, and the batch.
+        """
+        while True:
+            self.sampler.set_position(epoch, samples_done)
+            for batch in self._epoch():
+                samples_done += self.batch_size
+                yield epoch, samples_done, batch
+            epoch, samples_done = epoch + 1, 0
+
+    def log(self):
+        """Write BasicSR's lines about the training data."""
+        total_iters = self.opt['train']['total_iter']
+        per_epoch = math.ceil(len(self.dataset) * self.ratio / (self.batch_size * self.opt['world_size']))
+        get_root_logger().info('Training statistics:'
+                               f'\n\tNumber of train images: {len(self.dataset)}'
+                               f'\n\tDataset enlarge ratio: {self.ratio}'
+                               f'\n\tBatch size per gpu: {self.opt["datasets"]["train"]["batch_size_per_gpu"]}'
+                               f'\n\tWorld size (gpu number): {self.opt["world_size"]}'
+                               f'\n\tRequire iter number per epoch: {per_epoch}'
+                               f'\n\tTotal epochs: {math.ceil(total_iters / per_epoch)}; iters: {total_iters}.')
+        if not self.exact:
+            get_root_logger().warning(
+                'Resuming will not be exact: this dataset draws in its workers. It is exact with '
+                'datasets.train.num_worker_per_gpu: 0 and no prefetch_mode, or with type: DeCoNASPatchDataset.')
+
+    def _gpu_loader(self, dataset_opt):
+        if self.opt['num_gpu'] == 0 or not torch.cuda.is_available():
+            raise OptionError('datasets.train.cache: cuda needs a GPU; set cache: disk')
+        self.batch_size = dataset_opt['batch_size_per_gpu']
+        return GpuPatchLoader(self.dataset, self.batch_size, self.sampler, torch.device('cuda'))
+
+    def _loader(self, dataset_opt):
+        loader = build_dataloader(self.dataset, dataset_opt, num_gpu=self.opt['num_gpu'], dist=self.opt['dist'],
+                                  sampler=self.sampler, seed=self.opt['manual_seed'])
+        _leave_generators_alone(loader)
+        spare_workers(loader)
+        self.batch_size = loader.batch_size
+        return loader
+
+    def _epoch(self):
+        if self.opt['datasets']['train'].get('prefetch_mode') != 'cuda':
+            yield from self.loader
+            return
+        prefetcher = CUDAPrefetcher(self.loader, self.opt)
+        while (batch := prefetcher.next()) is not None:
+            yield batch
+
+
+def build_validation_loaders(opt):
+    """list[DataLoader]: One for each phase val*."""
+    loaders = []
+    for phase, dataset_opt in opt['datasets'].items():
+        if phase.split('_')[0] == 'val':
+            dataset = build_dataset(dataset_opt)
+            loaders.append(build_dataloader(dataset, dataset_opt, num_gpu=opt['num_gpu'], dist=opt['dist'],
+                                            sampler=None, seed=opt['manual_seed']))
+            _leave_generators_alone(loaders[-1])
+            get_root_logger().info(f'Number of val images/folders in {dataset_opt["name"]}: {len(dataset)}')
+    return loaders
+
+
+def _leave_generators_alone(loader):
+    # Each pass through a DataLoader draws a seed: from its own generator, so that the run's generator, which the
+    # search draws genotypes from, does not depend on how often a loader was started.
+    loader.generator = torch.Generator()

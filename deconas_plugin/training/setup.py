@@ -1,0 +1,64 @@
+"""From checked options to what BasicSR's functions expect: what its ``parse_options`` adds, without a second parse."""
+import random
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from basicsr.utils import set_random_seed
+from basicsr.utils.dist_util import get_dist_info
+
+from deconas_plugin.training.processes import from_first
+
+
+def complete_options(opt, args, root):
+    """Fill in what BasicSR's pipelines add to the options.
+
+    Args:
+        opt (dict): Checked options; left as they are.
+        args (argparse.Namespace): What tools/search.py parses.
+        root (Path): Folder of ``experiments``.
+
+    Returns:
+        dict: The options of a run.
+    """
+    opt = deepcopy(opt)
+    opt['rank'], opt['world_size'] = get_dist_info()
+    opt['dist'] = args.launcher != 'none'
+    opt['auto_resume'], opt['is_train'] = args.auto_resume, True
+    if opt['num_gpu'] == 'auto':
+        opt['num_gpu'] = torch.cuda.device_count()
+    if args.debug and not opt['name'].startswith('debug'):
+        opt['name'] = f'debug_{opt["name"]}'
+    for phase, dataset in opt['datasets'].items():
+        dataset.update(phase=phase.split('_')[0], scale=opt['scale'])
+    for section in (opt['path'], *opt['datasets'].values()):
+        for key in section:
+            if isinstance(section[key], str) and key.startswith(('dataroot_', 'pretrain_network', 'resume_state')):
+                section[key] = str(Path(section[key]).expanduser())
+    experiment = Path(root, 'experiments', opt['name'])
+    opt['root_path'] = str(root)
+    opt['path'].update(
+        experiments_root=str(experiment),
+        models=str(experiment / 'models'),
+        training_states=str(experiment / 'training_states'),
+        log=str(experiment),
+        visualization=str(experiment / 'visualization'))
+    if 'debug' in opt['name']:
+        if opt.get('val'):
+            opt['val']['val_freq'] = 8
+        opt['logger'].update(print_freq=1, save_checkpoint_freq=8)
+    return opt
+
+
+def seed_generators(opt, resumed=None):
+    """Seed all generators; draw ``manual_seed`` where the options have none.
+
+    Args:
+        opt (dict): Options of a run; gets the seed.
+        resumed (int | None): The seed that the run to be continued has drawn.
+    """
+    if opt.get('manual_seed') is None:
+        opt['manual_seed'] = from_first(random.randint(1, 10000)) if resumed is None else resumed
+    set_random_seed(opt['manual_seed'] + opt['rank'])
+    # Networks begin equal and strategies draw the same genotypes in all processes; patches and the like differ.
+    torch.default_generator.manual_seed(opt['manual_seed'])

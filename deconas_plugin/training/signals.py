@@ -1,0 +1,64 @@
+"""SIGINT and SIGTERM: the first asks to save and stop, the second stops at once."""
+import os
+import signal
+import time
+from functools import partial
+
+from deconas_plugin.training.processes import total
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# torchrun and srun pass on what the terminal has already sent to every process.
+ECHO_SECONDS = 2
+
+
+class StopRequest:
+    """Catches the first signal while the block runs.
+
+    Args:
+        echoes (bool): Whether a launcher may pass the same request on a second time.
+
+    Attributes:
+        signum (int): The signal that was received by this process, 0 for none.
+    """
+
+    def __init__(self, echoes=False):
+        self.echo_seconds = ECHO_SECONDS if echoes else 0
+        self.signum = 0
+        self._received = None
+        self._previous = {}
+
+    def __enter__(self):
+        self._previous = {signum: signal.signal(signum, self._receive) for signum in SIGNALS}
+        return self
+
+    def __exit__(self, *_):
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+
+    def _receive(self, signum, _frame):
+        now = time.monotonic()
+        if self.signum == 0:
+            self.signum, self._received = signum, now
+        elif now - self._received >= self.echo_seconds:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+
+    def agreed(self):
+        """int: The signal that any process has received, 0 for none. All processes have to ask."""
+        anyone = total([self.signum])[0]
+        return (self.signum or signal.SIGTERM) if anyone else 0
+
+
+def spare_workers(loader):
+    """Let the loading processes of a DataLoader outlive a signal that the terminal or a launcher sends to all.
+
+    They end with this process; if they ended before it, the last iteration could not be finished.
+    """
+    loader.worker_init_fn = partial(_ignore_signals, loader.worker_init_fn)
+
+
+def _ignore_signals(initialise, worker_id):
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+    if initialise is not None:
+        initialise(worker_id)

@@ -1,0 +1,74 @@
+"""What goes wrong inside a run: to be handed to run_fixture.Run as ``prepare``."""
+import os
+import signal
+from dataclasses import dataclass, replace
+
+from deconas_plugin.models.deconas_model import DeCoNASModel
+from deconas_plugin.models.deconas_search_model import DeCoNASSearchModel
+
+
+@dataclass
+class SignalAt:
+    """Send this process a signal in the middle of a weight step."""
+    iteration: int
+    signum: int = signal.SIGTERM
+    times: int = 1
+
+    def __call__(self):
+        original = DeCoNASModel.optimize_parameters
+
+        def optimize_parameters(model, current_iter):
+            if current_iter == self.iteration:
+                for _ in range(self.times):
+                    os.kill(os.getpid(), self.signum)
+            original(model, current_iter)
+
+        DeCoNASModel.optimize_parameters = optimize_parameters
+
+
+@dataclass
+class BrokenLosses:
+    """Multiply the loss of some weight steps."""
+    iterations: range
+    factor: float = float('nan')
+
+    def __call__(self):
+        original, count = DeCoNASModel.losses, iter(range(1, 10**6))
+
+        def losses(model, output):
+            found = original(model, output)
+            if next(count) in self.iterations:
+                found['l_pix'] = found['l_pix'] * self.factor
+            return found
+
+        DeCoNASModel.losses = losses
+
+
+@dataclass
+class FullDisk:
+    """Let every file that gets this ending fail as on a full disk, from the n-th on."""
+    ending: str
+    first: int = 1
+
+    def __call__(self):
+        original, count = os.replace, iter(range(1, 10**6))
+
+        def replace_or_fail(source, target):
+            if str(target).endswith(self.ending) and next(count) >= self.first:
+                raise OSError(28, 'No space left on device')
+            original(source, target)
+
+        os.replace = replace_or_fail
+
+
+class BrokenRewards:
+    """Let the first genotype of every controller step earn NaN."""
+
+    def __call__(self):
+        original = DeCoNASSearchModel.score
+
+        def score(model, genotypes):
+            first, *others = original(model, genotypes)
+            return [replace(first, psnr=float('nan')), *others]
+
+        DeCoNASSearchModel.score = score
