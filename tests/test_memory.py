@@ -5,7 +5,7 @@ import sys
 import pytest
 
 MEBIBYTE = 2**20
-SCRIPT = '''
+SCRIPT = """
 import torch
 from deconas_plugin.utils.memory import keep_freed_memory
 
@@ -19,7 +19,7 @@ before = resident()
 tensor = torch.ones(64 * 2**20 // 4)
 del tensor
 print(resident() - before)
-'''
+"""
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='glibc only')
