@@ -197,7 +197,7 @@ def test_help_answers_at_once(tool):
 
 def test_every_block_is_drawn_where_each_has_its_own():
     genotype = SearchSpace(3, 2, share_blocks=False).sample(random.Random(0))
-    texts = [text.get_text() for text in draw_genotype(genotype).texts]
+    texts = [text.get_text() for text in draw_genotype(genotype).axes[0].texts]
     assert [text for text in texts if text.startswith('(a)')] == ['(a) Block 0', '(a) Block 1', '(a) Block 2']
     strip = str(genotype_strip(genotype))
     assert strip.count('<rect') == len(genotype.bits)
