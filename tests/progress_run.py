@@ -6,10 +6,10 @@ import deconas_plugin  # noqa: F401, BasicSR can be imported only after it
 # isort: split
 from basicsr.utils import MessageLogger, get_root_logger
 
-from deconas_plugin.visual.progress import SearchProgress
+from deconas_plugin.visual.progress import RunProgress
 
 log_file, total_iter, line_freq = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-with SearchProgress(total_iter, line_freq=line_freq) as progress:
+with RunProgress(total_iter, line_freq=line_freq) as progress:
     logger = get_root_logger(log_file=log_file)
     options = {'name': 'search_test', 'logger': {'print_freq': 5, 'use_tb_logger': False},
                'train': {'total_iter': total_iter}}

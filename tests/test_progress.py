@@ -13,9 +13,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
-from deconas_plugin.visual.progress import SearchProgress
+from deconas_plugin.visual.progress import RunProgress
 from deconas_plugin.visual.samples import Sample
-from deconas_plugin.visual.tensorboard import add_bit_probabilities, add_sample, add_search_scalars
+from deconas_plugin.visual.tensorboard import add_bit_probabilities, add_sample
 
 ROOT = Path(__file__).resolve().parent.parent
 COLOUR = re.compile(r'\x1b\[[\d;]*(?<![\d])(3\d|4\d|9\d|10\d)[\d;]*m')
@@ -112,7 +112,7 @@ def test_dumb_terminal_gets_plain_lines(tmp_path):
 def test_remaining_time_counts_from_the_resumed_iteration(monkeypatch, capsys):
     now = [100.]
     monkeypatch.setattr(time, 'monotonic', lambda: now[0])
-    with SearchProgress(1000, start_iter=600, line_freq=50) as progress:
+    with RunProgress(1000, start_iter=600, line_freq=50) as progress:
         assert progress.eta == '–'
         for iteration in range(601, 651):
             now[0] += 2
@@ -125,7 +125,7 @@ def test_remaining_time_counts_from_the_resumed_iteration(monkeypatch, capsys):
 def test_speed_follows_the_last_half_minute(monkeypatch):
     now = [0.]
     monkeypatch.setattr(time, 'monotonic', lambda: now[0])
-    with SearchProgress(1000) as progress:
+    with RunProgress(1000) as progress:
         for iteration in range(1, 201):
             now[0] += 1 if iteration <= 100 else 0.5
             progress.update(iteration, num_images=10)
@@ -133,7 +133,7 @@ def test_speed_follows_the_last_half_minute(monkeypatch):
 
 
 def test_an_error_passes_through_and_names_of_values_are_checked():
-    with pytest.raises(ZeroDivisionError), SearchProgress(10) as progress:
+    with pytest.raises(ZeroDivisionError), RunProgress(10) as progress:
         with pytest.raises(TypeError, match="unexpected value 'rewards'"):
             progress.update(1, rewards=1.)
         1 / 0  # noqa: B018
@@ -145,24 +145,16 @@ def read_back(folder):
     return events
 
 
-def test_tensorboard_holds_scalars_and_the_bits_over_time(tmp_path):
+def test_tensorboard_holds_the_bits_over_time_and_samples(tmp_path):
     from PIL import Image
     with SummaryWriter(tmp_path) as writer:
-        for iteration in (100, 200):
-            add_search_scalars(writer, {'reward': iteration / 10, 'entropy': 2.}, iteration)
         add_bit_probabilities(writer, [[0.5, 1., 0.], [0., 0.5, 1.]], 200)
         image = np.zeros((6, 5, 3), np.uint8)
         image[..., 0] = 255  # blue, as BasicSR's images are BGR
         add_sample(writer, Sample('a', {'LR': image, 'bicubic': image, 'network': image, 'HR': image}, {}), 200)
     events = read_back(tmp_path)
-    assert [(event.step, event.value) for event in events.Scalars('search/reward')] == [(100, 10.), (200, 20.)]
     bits = np.asarray(Image.open(io.BytesIO(events.Images('search/bit_probabilities')[0].encoded_image_string)))
     assert bits.shape == (24, 16, 3) and bits[0, 0].tolist() == [255, 255, 255]
     sample = np.asarray(Image.open(io.BytesIO(events.Images('samples/a')[0].encoded_image_string)))
     assert sample.shape == (6, 15, 3) and sample[0, 0].tolist() == [0, 0, 255]
 
-
-def test_without_a_writer_nothing_is_written():
-    add_search_scalars(None, {'reward': 1.}, 1)
-    add_bit_probabilities(None, [[0.5]], 1)
-    add_sample(None, None, 1)

@@ -62,7 +62,7 @@ class DeCoNASNet(DeCoNASSkeleton):
             return
         genotype = Genotype.parse(genotype, num_block, num_layer, operations)
         super().__init__(
-            genotype.space, [_derived_block(genotype, num_feat) for _ in range(num_block)],
+            genotype.space, [_derived_block(genotype.space, block, num_feat) for block in genotype.blocks],
             JoinedWeights('conv1x1', num_feat, genotype.global_fusion), num_feat, num_in_ch, num_out_ch, upscale,
             rgb_mean)
         self.genotype = genotype
@@ -89,8 +89,8 @@ class DeCoNASNet(DeCoNASSkeleton):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _derived_block(genotype, num_feat):
-    names = genotype.space.operations
+def _derived_block(space, genotype, num_feat):
+    names = space.operations
     layers = {}
     for k in genotype.live_layers:
         selected = zip(names, genotype.layer_inputs[k], strict=True)

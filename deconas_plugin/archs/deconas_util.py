@@ -33,7 +33,8 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x, scale=1):
         """The attention of ``scale * x``, where ``scale`` costs no pass over the image."""
-        average = scale * F.adaptive_avg_pool2d(x, 1)
+        # A sum: the gradient of an average pooling is divided image by image, that of a sum is not even written out.
+        average = x.sum((2, 3), keepdim=True) * (scale / (x.shape[2] * x.shape[3]))
         return x * (scale * torch.sigmoid(self.excite(F.relu(self.squeeze(average)))))
 
 
@@ -90,7 +91,7 @@ class DenseBlock(nn.Module):
         self.local_fusion = local_fusion
 
     def forward(self, x, genotype):
-        """(N, C, H, W) -> (N, C, H, W), through the layers that reach the output."""
+        """(N, C, H, W) -> (N, C, H, W), through the layers of a BlockGenotype that reach the output."""
         features = [F.relu(x)]
         for k, layer_inputs in enumerate(genotype.layer_inputs):
             # A dead layer's place is kept, so that the numbers of the features stay right.
@@ -152,7 +153,7 @@ class DeCoNASForward(nn.Module):
         for index, block in enumerate(self.blocks):
             if index:
                 x = self.transitions[index - 1](torch.cat(features, dim=1))
-            features.append(block(x, genotype))
+            features.append(block(x, genotype.blocks[index]))
         fused = self.global_fusion(concatenate(features, genotype.global_fusion), genotype.global_fusion)
         return self.tail(self.conv_fusion(fused) + shallow) + self.mean
 

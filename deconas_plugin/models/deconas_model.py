@@ -2,6 +2,8 @@
 import math
 from collections import OrderedDict
 from copy import deepcopy
+from functools import cached_property
+from pathlib import Path
 
 import torch
 from basicsr.metrics import calculate_metric
@@ -15,7 +17,10 @@ from deconas_plugin.models.checkpointing import CheckpointMixin
 from deconas_plugin.models.sharded_validation import ShardedValidationMixin
 from deconas_plugin.training.loss_guard import LossGuard
 from deconas_plugin.training.processes import average_gradients, mean, share_module
+from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision
+from deconas_plugin.visual.samples import make_sample
+from deconas_plugin.visual.tensorboard import add_sample
 
 
 @MODEL_REGISTRY.register()
@@ -43,6 +48,8 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
     def __init__(self, opt):
         self.channels_last = opt.get('train', {}).get('channels_last', True)
         super().__init__(opt)
+        if self.device.type == 'cpu':
+            keep_freed_memory()
         self.val_precision = resolve_precision(
             self.opt['val'].get('precision', 'float32'), self.device, key='val.precision')
 
@@ -121,8 +128,16 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
             losses.update({k: v for k, v in (('l_percep', perceptual), ('l_style', style)) if v is not None})
         return losses
 
+    @cached_property
+    def inference_net(self):
+        """Module: What tests run, fused where the network can be."""
+        net = self.get_bare_model(self.net_g)
+        return net.fuse().to(memory_format=self._memory_format) if hasattr(net, 'fuse') else net
+
     def test(self):
         net = self.net_g_ema if hasattr(self, 'net_g_ema') else self.net_g
+        if not self.is_train:
+            net = self.inference_net
         net.eval()
         with torch.no_grad(), autocast(self.val_precision, self.device):
             self.output = self.val_forward(net).float()
@@ -145,6 +160,18 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
         if self.opt['val'].get('bicubic') and self.opt['val'].get('metrics'):
             self._log_bicubic(dataloader)
+        if tb_logger:
+            self._log_sample(dataloader.dataset[0], current_iter, tb_logger)
+
+    def _log_sample(self, data, current_iter, tb_logger):
+        """Show in TensorBoard what the network makes of a detail of an image."""
+        def upscale(lq):
+            self.lq = self._to_device(lq)
+            self.test()
+            return self.output.cpu()
+
+        name = Path(data['lq_path']).stem
+        add_sample(tb_logger, make_sample(upscale, name, data['lq'], data['gt'], self.opt['scale']), current_iter)
 
     def _log_bicubic(self, dataloader):
         """Log what bicubic upscaling reaches on the same images with the same metrics."""

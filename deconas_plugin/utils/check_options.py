@@ -16,6 +16,7 @@ from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.utils import option_schema
 from deconas_plugin.utils.check_data import check_data, check_files
 from deconas_plugin.utils.option_schema import REQUIRED
+from deconas_plugin.utils.user_code import import_user_code
 
 KINDS = {
     'integer': (int, 'a whole number'),
@@ -32,7 +33,7 @@ SCHEMAS = {
     'test': option_schema.TEST_OPTIONS,
 }
 # BasicSR fills these in; a constructor may have them, an option file may not.
-FILLED_IN = {'self', 'space', 'controller', 'params', 'optimizer', 'img', 'img2', 'opt'}
+FILLED_IN = {'self', 'space', 'controller', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt'}
 
 
 def check_options(opt, source, task):
@@ -48,6 +49,8 @@ def check_options(opt, source, task):
         DataError: Data that is not there, with the command that prepares it.
     """
     try:
+        # First, because other options may name what it registers.
+        import_user_code(opt)
         _check_section(opt, SCHEMAS[task], '')
         _check_constructors(opt, task)
         _check_networks(opt, task)

@@ -56,15 +56,17 @@ def upscale_tiled(net, image, tile, overlap=None, tolerance=0.01, self_ensemble=
 
 def receptive_radius(net):
     """int: How many LR pixels around its own place an output pixel depends on, the channel attentions aside."""
-    genotype = net.genotype
-    radii = [build_operation(name).radius for name in genotype.space.operations]
+    radii = [build_operation(name).radius for name in net.genotype.space.operations]
+    # Three convolutions around the blocks; the upsampler and the last convolution together reach less than 2 pixels.
+    return 3 + sum(_block_radius(block, radii) for block in net.genotype.blocks) + 2
+
+
+def _block_radius(genotype, radii):
     reach = [0]
     for layer_inputs in genotype.layer_inputs:
         read = zip(radii, layer_inputs, strict=True)
         reach.append(max((radius + reach[i] for radius, inputs in read for i in inputs), default=reach[-1]))
-    block = max(reach[feature] for feature in genotype.local_fusion)
-    # Three convolutions around the blocks; those of the upsampler and behind it reach less than 2 LR pixels together.
-    return 3 + genotype.space.num_block * block + 2
+    return max(reach[feature] for feature in genotype.local_fusion)
 
 
 class _TiledImage:

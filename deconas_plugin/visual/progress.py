@@ -1,4 +1,4 @@
-"""Shows on the console where a search stands: live on a terminal, line by line elsewhere.
+"""Shows on the console where a run stands: live on a terminal, line by line elsewhere.
 
 BasicSR's log file stays as it is. Only its line per ``print_freq`` iterations no longer goes to the console, because
 the display says the same: nothing is printed twice.
@@ -28,19 +28,21 @@ FIELDS = (
 )
 
 
-class SearchProgress:
-    """Context manager that shows the progress of a search on stderr.
+class RunProgress:
+    """Context manager that shows the progress of a search or a training on stderr.
 
     On a terminal it keeps a display at the bottom, above which everything else that is printed scrolls by; elsewhere it
     prints a line every ``line_freq`` iterations, without any control character. NO_COLOR is respected.
 
     Args:
-        total_iter (int): Weight steps of the whole search.
+        total_iter (int): Weight steps of the whole run.
         start_iter (int): Those done before, after a resume. Default: 0.
         line_freq (int): Iterations between two lines where there is no terminal. Default: 100.
+        task (str): What is running. Default: 'search'.
     """
 
-    def __init__(self, total_iter, start_iter=0, line_freq=100):
+    def __init__(self, total_iter, start_iter=0, line_freq=100, task='search'):
+        self.task = task
         self.total_iter = total_iter
         self.start_iter = self.current_iter = start_iter
         self.line_freq = line_freq
@@ -128,7 +130,7 @@ class SearchProgress:
     def _print_line(self):
         self._printed_iter = self.current_iter
         parts = [f'{label} {value}' for label, value in self._shown()] + ([f'best {self.best}'] if self.best else [])
-        print(f'{time.strftime("%Y-%m-%d %H:%M:%S")} search {self.current_iter:,}/{self.total_iter:,} '
+        print(f'{time.strftime("%Y-%m-%d %H:%M:%S")} {self.task} {self.current_iter:,}/{self.total_iter:,} '
               f'({self.current_iter / self.total_iter:.1%}), ETA {self.eta}: {", ".join(parts)}', file=sys.stderr,
               flush=True)
 
@@ -136,7 +138,7 @@ class SearchProgress:
         head = Table.grid(padding=(0, 2), expand=True)
         for ratio in (None, 1, None, None):
             head.add_column(ratio=ratio, no_wrap=True)
-        head.add_row(Text('search', style='bold'), ProgressBar(total=self.total_iter, completed=self.current_iter),
+        head.add_row(Text(self.task, style='bold'), ProgressBar(total=self.total_iter, completed=self.current_iter),
                      f'{self.current_iter:,}/{self.total_iter:,}', f'ETA {self.eta}')
         values = Columns([Text.assemble((f'{label} ', 'dim'), value) for label, value in self._shown()], padding=(0, 2))
         best = [Text.assemble(('best ', 'dim'), self.best)] if self.best else []
