@@ -1,8 +1,10 @@
 """Rank correlation and the study: what they compute, and that they continue where they were stopped."""
 import random
 
+import numpy as np
 import pytest
 import yaml
+from scipy.stats import kendalltau, spearmanr
 from small_run import small_search, write_options
 from test_chain import project, run  # noqa: F401
 
@@ -13,7 +15,7 @@ from deconas_plugin.study.rank import stratified_genotypes
 from deconas_plugin.study.report import strategy_table
 from deconas_plugin.study.results import Results
 from deconas_plugin.study.run_study import Study
-from deconas_plugin.study.statistics import rank_correlation
+from deconas_plugin.study.statistics import kendall, rank_correlation, spearman
 
 
 def test_rank_correlation_of_known_lists():
@@ -24,6 +26,9 @@ def test_rank_correlation_of_known_lists():
     one_swap = rank_correlation(range(10), [1, 0, *range(2, 10)])
     assert one_swap['kendall'][0] == pytest.approx(43 / 45)
     assert one_swap['kendall'][1] < 43 / 45 <= one_swap['kendall'][2]
+    tied = [1, 2, 2, 3], [1, 3, 2, 2]
+    assert kendall(*map(np.array, tied)) == pytest.approx(kendalltau(*tied).statistic)
+    assert spearman(*map(np.array, tied)) == pytest.approx(spearmanr(*tied).statistic)
     rng = random.Random(0)
     value, lower, upper = rank_correlation(range(40), [rng.random() for _ in range(40)])['kendall']
     assert lower < 0 < upper and lower < value < upper
