@@ -11,8 +11,8 @@ def run_tool(function, *args):
     """Run a tool's work.
 
     Returns:
-        int: Exit code: what the function returns where that is a number, else 0; 2 after printing the line of a DeCoNASError; 128 and
-        the signal's number after a signal. Other errors are defects and keep their traceback.
+        int: Exit code: what the function returns where that is a number, else 0; 2 after printing the line of a
+        DeCoNASError; 128 and the signal's number after a signal. Other errors are defects and keep their traceback.
     """
     try:
         code = function(*args)
