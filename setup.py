@@ -4,7 +4,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-TOOLS = ('search', 'derive', 'train', 'test', 'draw', 'report')
+TOOLS = ('search', 'derive', 'train', 'test', 'draw', 'report', 'latency', 'rank', 'study')
 
 
 def version() -> str:

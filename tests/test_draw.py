@@ -20,6 +20,7 @@ from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.visual.draw import draw_genotype
 from deconas_plugin.visual.draw_block import short_name
+from deconas_plugin.visual.genotype_strip import genotype_strip
 from deconas_plugin.visual.theme import COLOURS, operation_colours, save, text_colour, to_inline_svg
 from tools.draw import main
 
@@ -192,3 +193,11 @@ def test_help_answers_at_once(tool):
                              timeout=60)
     assert time.monotonic() - started < 1
     assert process.returncode == 0 and 'examples:' in process.stdout
+
+
+def test_every_block_is_drawn_where_each_has_its_own():
+    genotype = SearchSpace(3, 2, share_blocks=False).sample(random.Random(0))
+    texts = [text.get_text() for text in draw_genotype(genotype).axes[0].texts]
+    assert [text for text in texts if text.startswith('(a)')] == ['(a) Block 0', '(a) Block 1', '(a) Block 2']
+    strip = str(genotype_strip(genotype))
+    assert strip.count('<rect') == len(genotype.bits)

@@ -35,8 +35,10 @@ class FusedDeCoNASNet(DeCoNASForward):
     def __init__(self, net):
         super().__init__()
         self.genotype = net.genotype
+        self.num_feat, self.num_in_ch, self.num_out_ch = net.num_feat, net.num_in_ch, net.num_out_ch
         self.upscale = net.upscale
-        self.register_buffer('mean', net.mean.clone(), persistent=False)
+        self.register_buffer('mean', net.mean.clone())
+        self.register_buffer('genotype_code', net.genotype_code.clone())
         self.conv_first = copy.deepcopy(net.conv_first)
         self.first_two = ComposedConv(nn.Sequential(net.conv_first, net.conv_second), net.conv_first.in_channels)
         self.blocks = nn.ModuleList(_fuse_block(block) for block in net.blocks)
@@ -46,6 +48,10 @@ class FusedDeCoNASNet(DeCoNASForward):
         self.conv_fusion = copy.deepcopy(net.conv_fusion)
         self.upsample_last = ComposedConv(nn.Sequential(net.upsample, net.conv_last), net.num_feat, net.upscale)
         self.to(net.mean.device).requires_grad_(False).eval()
+
+    def fuse(self):
+        """FusedDeCoNASNet: Itself."""
+        return self
 
     def head(self, x):
         return self.conv_first(x), self.first_two(x)

@@ -35,7 +35,7 @@ def prepare_sample_photos(root='datasets/sample_photos', scale=2):
     Raises:
         DataError: scikit-image is missing, or `root` cannot be written.
     """
-    photos = _photo_folder()
+    photos = photo_folder()
     lmdbs = {split: prepare_sub_images([photos / file for file in files], root, scale, name='sample_photos',
                                        split=split, size=SUB_IMAGE_SIZE, step=SUB_IMAGE_STEP, overwrite=True)
              for split, files in (('train', TRAIN_PHOTOS), ('reward', REWARD_PHOTOS))}
@@ -43,7 +43,12 @@ def prepare_sample_photos(root='datasets/sample_photos', scale=2):
     return SamplePhotos(**lmdbs, val=prepare_test_pairs(pairs, Path(root, 'val'), scale))
 
 
-def _photo_folder():
+def photo_folder():
+    """Path: Where scikit-image keeps its photographs.
+
+    Raises:
+        DataError: They are not there.
+    """
     spec = find_spec('skimage')
     if spec is None:
         raise DataError('the sample photographs come with scikit-image, which is not installed: '

@@ -2,6 +2,7 @@
 import math
 from collections import OrderedDict
 from copy import deepcopy
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from deconas_plugin.models.checkpointing import CheckpointMixin
 from deconas_plugin.models.sharded_validation import ShardedValidationMixin
 from deconas_plugin.training.loss_guard import LossGuard
 from deconas_plugin.training.processes import average_gradients, mean, share_module
+from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision
 from deconas_plugin.visual.samples import make_sample
 from deconas_plugin.visual.tensorboard import add_sample
@@ -46,6 +48,8 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
     def __init__(self, opt):
         self.channels_last = opt.get('train', {}).get('channels_last', True)
         super().__init__(opt)
+        if self.device.type == 'cpu':
+            keep_freed_memory()
         self.val_precision = resolve_precision(
             self.opt['val'].get('precision', 'float32'), self.device, key='val.precision')
 
@@ -124,8 +128,16 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
             losses.update({k: v for k, v in (('l_percep', perceptual), ('l_style', style)) if v is not None})
         return losses
 
+    @cached_property
+    def inference_net(self):
+        """Module: What tests run, fused where the network can be."""
+        net = self.get_bare_model(self.net_g)
+        return net.fuse().to(memory_format=self._memory_format) if hasattr(net, 'fuse') else net
+
     def test(self):
         net = self.net_g_ema if hasattr(self, 'net_g_ema') else self.net_g
+        if not self.is_train:
+            net = self.inference_net
         net.eval()
         with torch.no_grad(), autocast(self.val_precision, self.device):
             self.output = self.val_forward(net).float()

@@ -57,16 +57,23 @@ class Reward:
         """
         training = self.supernet.training
         self.supernet.eval()
-        scores = [Score(genotype, self._psnr(genotype, batches), self.penalty(genotype)) for genotype in genotypes]
+        # One transfer for all: a GPU goes on while the next genotype's operations are being launched.
+        psnrs = torch.stack([self._psnr(genotype, batches) for genotype in genotypes]).tolist()
         self.supernet.train(training)
-        return scores
+        return [Score(genotype, psnr, self.penalty(genotype)) for genotype, psnr in zip(genotypes, psnrs, strict=True)]
 
     def _psnr(self, genotype, batches):
-        total = count = 0
-        for lq, gt in batches:
-            with autocast(self.precision, lq.device):
-                output = self.supernet(lq, genotype)
-            output = output.float().clamp(0, 1)
-            total += calculate_psnr_pt(output, gt, self.crop_border, test_y_channel=self.test_y_channel).sum()
-            count += len(lq)
-        return float(total) / count
+        return mean_psnr(lambda lq: self.supernet(lq, genotype), batches, self)
+
+
+def mean_psnr(net, batches, reward):
+    """Tensor: Mean PSNR in dB of a network (a function of LR images), measured as a Reward does; still on
+    the device."""
+    total = count = 0
+    for lq, gt in batches:
+        with autocast(reward.precision, lq.device):
+            output = net(lq)
+        output = output.float().clamp(0, 1)
+        total += calculate_psnr_pt(output, gt, reward.crop_border, test_y_channel=reward.test_y_channel).sum()
+        count += len(lq)
+    return total / count

@@ -9,6 +9,7 @@ from deconas_plugin.visual.draw_network import NetworkLayout, draw_network
 from deconas_plugin.visual.theme import INK, MUTED, operation_colours, styled
 
 BLOCK_TOP = 0.62
+PANEL_GAP = 0.45  # between blocks, where each has its own
 LEGEND_PITCH = 0.25
 HEADING_SIZE = 9
 BITS_SIZE = 8
@@ -16,7 +17,7 @@ BITS_SIZE = 8
 
 @styled
 def draw_genotype(genotype):
-    """Draw the block and the network that a genotype means.
+    """Draw the block, or every block where each has its own, and the network that a genotype means.
 
     Args:
         genotype (Genotype): What to draw.
@@ -25,21 +26,32 @@ def draw_genotype(genotype):
         Figure: A transparent matplotlib figure; see :func:`deconas_plugin.visual.theme.save`.
     """
     block, network, legend = BlockLayout.of(genotype), NetworkLayout.of(genotype), _legend(genotype)
+    panels = _panels(genotype)
+    last_top = BLOCK_TOP + (len(panels) - 1) * (block.height + PANEL_GAP)
     legend_height = len(legend) * LEGEND_PITCH
-    legend_top = BLOCK_TOP + max(block.height - legend_height, _room_under(block, legend))
-    network_top = max(BLOCK_TOP + block.height, legend_top + legend_height) + 0.3
+    legend_top = last_top + max(block.height - legend_height, _room_under(block, legend))
+    network_top = max(last_top + block.height, legend_top + legend_height) + 0.3
     bits_x = MARGIN + text_width('Genotype', BITS_SIZE) + 0.15
     diagram = Diagram(max(block.width, network.width, bits_x + text_width(str(genotype), BITS_SIZE) * 1.15 + MARGIN),
                       network_top + network.height)
     diagram.text(MARGIN, 0.2, 'Genotype', MUTED, BITS_SIZE)
     diagram.text(bits_x, 0.2, str(genotype), INK, BITS_SIZE, family='monospace')
-    times = f', used {network.num_block} times' if network.num_block > 1 else ''
-    diagram.text(MARGIN, 0.5, f'(a) Block{times}', INK, HEADING_SIZE, weight='bold')
-    draw_block(diagram, genotype, block, BLOCK_TOP)
+    for index, (title, block_genotype) in enumerate(panels):
+        top = BLOCK_TOP + index * (block.height + PANEL_GAP)
+        diagram.text(MARGIN, top - 0.12, title, INK, HEADING_SIZE, weight='bold')
+        draw_block(diagram, block_genotype, genotype.space.operations, block, top)
     _draw_legend(diagram, legend, legend_top)
     diagram.text(MARGIN, network_top, '(b) Network', INK, HEADING_SIZE, weight='bold')
     draw_network(diagram, genotype, network, network_top + 0.15)
     return diagram.figure
+
+
+def _panels(genotype):
+    """list[tuple[str, BlockGenotype]]: Title and connections of every block that is drawn."""
+    num_block = genotype.space.num_block
+    if genotype.space.share_blocks:
+        return [('(a) Block' + (f', used {num_block} times' if num_block > 1 else ''), genotype.blocks[0])]
+    return [(f'(a) Block {index}', block) for index, block in enumerate(genotype.blocks)]
 
 
 def _legend(genotype):
@@ -48,7 +60,7 @@ def _legend(genotype):
     lines = [(colours[name], short_name(name), name) for name in genotype.space.operations]
     lines.append(('dot', '', 'the operation reads this feature after ReLU; several are concatenated'))
     lines.append(('text', 'mean · CA', 'mean of the operations, ReLU, then channel attention'))
-    if len(genotype.live_layers) < genotype.space.num_layer:
+    if any(len(block.live_layers) < genotype.space.num_layer for block in genotype.blocks):
         lines.append(('dead', '', 'does not reach the output, so it is not built'))
     return lines
 

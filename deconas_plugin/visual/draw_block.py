@@ -72,54 +72,55 @@ class BlockLayout:
         return self.row(layers[-1] + 1) + self.layer_height / 2 + 0.2
 
 
-def draw_block(diagram, genotype, layout, top):
+def draw_block(diagram, block, operations, layout, top):
     """Draw the block into a panel that starts at y = top.
 
     Args:
         diagram (Diagram): Where.
-        genotype (Genotype): What.
+        block (BlockGenotype): What.
+        operations (tuple[str]): Names of the candidate operations.
         layout (BlockLayout): Of this genotype.
         top (float): In inches.
     """
     diagram.text(INPUT_X - 0.07, top + layout.row(0), 'block input', ha='right')
-    for feature, end in enumerate(_wire_ends(genotype, layout)):
+    for feature, end in enumerate(_wire_ends(block, operations, layout)):
         start = layout.layer_x(feature - 1) + layout.layer_width if feature else INPUT_X
         y = top + layout.row(feature)
-        live = feature == 0 or feature - 1 in genotype.live_layers
+        live = feature == 0 or feature - 1 in block.live_layers
         if end > start:
-            diagram.wire([(start, y), (end, y)], live=live, arrow=feature in genotype.local_fusion)
+            diagram.wire([(start, y), (end, y)], live=live, arrow=feature in block.local_fusion)
     for layer in range(layout.num_layer):
-        _draw_layer(diagram, genotype, layout, layer, top)
+        _draw_layer(diagram, block, operations, layout, layer, top)
     _draw_output(diagram, layout, top)
 
 
-def _taps(genotype, layout, layer):
+def _taps(block, operations, layout, layer):
     """list[tuple]: x, operation and earlier features of every input line of a layer, the topmost operation first."""
-    named = zip(genotype.space.operations, genotype.layer_inputs[layer], strict=True)
+    named = zip(operations, block.layer_inputs[layer], strict=True)
     # A layer without operations passes the last feature on.
     taps = [(name, inputs) for name, inputs in named if inputs] or [(None, (layer, ))]
     # The line of the topmost operation is the rightmost: so none crosses another on its way down.
     return [(layout.layer_x(layer) - 0.12 - index * TAP_PITCH, *tap) for index, tap in enumerate(taps)]
 
 
-def _wire_ends(genotype, layout):
+def _wire_ends(block, operations, layout):
     """list[float]: x where the wire of each feature ends: at its last reader."""
     ends = [INPUT_X + 0.1] + [0.] * layout.num_layer
     for layer in range(layout.num_layer):
-        for x, _, inputs in _taps(genotype, layout, layer):
+        for x, _, inputs in _taps(block, operations, layout, layer):
             for feature in inputs:
                 ends[feature] = max(ends[feature], x)
-    for feature in genotype.local_fusion:
+    for feature in block.local_fusion:
         ends[feature] = layout.fusion_x
     return ends
 
 
-def _draw_layer(diagram, genotype, layout, layer, top):
-    live = layer in genotype.live_layers
-    colours = operation_colours(genotype.space.operations)
+def _draw_layer(diagram, block, operations, layout, layer, top):
+    live = layer in block.live_layers
+    colours = operation_colours(operations)
     x, middle = layout.layer_x(layer), top + layout.row(layer + 1)
     merge_x = x + layout.layer_width - MERGE_WIDTH - 0.05
-    taps = _taps(genotype, layout, layer)
+    taps = _taps(block, operations, layout, layer)
     passes_on = taps[0][1] is None
     diagram.box(x, middle, layout.layer_width, layout.layer_height, live=live)
     diagram.text(x + 0.02, middle + layout.layer_height / 2 + 0.1, f'layer {layer}' + ('' if live else ', unused'),

@@ -18,15 +18,17 @@ def genotype_strip(genotype):
     """
     colours = list(operation_colours(genotype.space.operations).values())
     cells, x = [], 0
-    for layer, layer_inputs in enumerate(genotype.layer_inputs):
-        for feature in range(layer + 1):
-            cells += [_cell(x, row, colour if feature in inputs else None)
-                      for row, (colour, inputs) in enumerate(zip(colours, layer_inputs, strict=True))]
-            x += CELL
-        x += GAP
+    fusions = []
+    for block in genotype.blocks[:1 if genotype.space.share_blocks else None]:
+        for layer, layer_inputs in enumerate(block.layer_inputs):
+            for feature in range(layer + 1):
+                cells += [_cell(x, row, colour if feature in inputs else None)
+                          for row, (colour, inputs) in enumerate(zip(colours, layer_inputs, strict=True))]
+                x += CELL
+            x += GAP
+        fusions.append((block.local_fusion, genotype.space.num_layer))
     if genotype.space.search_fusion:
-        for fused, last in ((genotype.local_fusion, genotype.space.num_layer),
-                            (genotype.global_fusion, genotype.space.num_block)):
+        for fused, last in (*fusions, (genotype.global_fusion, genotype.space.num_block)):
             for feature in range(last):
                 cells.append(_cell(x, 0, INK if feature in fused else None))
                 x += CELL

@@ -1,0 +1,83 @@
+"""Speed of the published network: training steps, inference, and how the step grows with the options."""
+from contextlib import ExitStack
+
+import torch
+
+from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.search.complexity import OUTPUT_SIZE_720P, ComplexityCounter
+from deconas_plugin.speed.jobs import inference, training_step
+from deconas_plugin.speed.results import Work
+from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
+
+BATCH, SIZE = 8, 32
+# One option changed at a time; of the network, or the size of the work.
+VARIATIONS = ({'num_feat': 32}, {'num_feat': 96}, {'num_block': 2}, {'num_block': 6}, {'num_layer': 2},
+              {'num_layer': 6}, {'batch': 4}, {'batch': 16}, {'size': 24}, {'size': 48})
+
+
+def training_speed(device, precision, limits, rounds):
+    """Work: A training step of BasicSR's own model and of ours, with the defaults of each.
+
+    Args:
+        device (torch.device): Where.
+        precision (str): The default of DeCoNASModel here.
+        limits (dict): As :func:`conv_rates` gives them.
+        rounds (int): How often.
+    """
+    names = {'SRModel, float32': 'SRModel', f'DeCoNASModel, {precision}': 'DeCoNASModel'}
+    with ExitStack() as stack:
+        runs = {name: stack.enter_context(OwnProcess(training_step, device, model_type=model))
+                for name, model in names.items()}
+        times = in_turns(runs, 2 * rounds)
+        memory = {name: run.peak_memory() for name, run in runs.items()}
+    # Forward, gradient of the input, gradient of the weights: as many operations each.
+    operations = 3 * _operations_per_pixel() * BATCH * SIZE**2
+    inference_limits = {name: limits[way]['inference'] for name, way in zip(names, ('float32', precision), strict=True)}
+    work = Work.of(f'Training step, batch {BATCH}, LR {SIZE}x{SIZE}', times, operations, inference_limits, memory)
+    ours = work.ways[-1]
+    work.figures[f'{ours.name}: share of the rate of the convolution forward and backward'] = (
+        ours.rate / limits[precision]['training'])
+    return work
+
+
+def inference_speed(device, precisions, limits, rounds):
+    """Work: One 1280x720 image, as BasicSR runs a network and as we do, fused and not."""
+    stock = 'float32, default layout'
+    jobs = {stock: dict(memory_format=torch.contiguous_format, keep_memory=False)}
+    for precision in precisions:
+        jobs[precision] = dict(precision=precision)
+        jobs[f'{precision}, fused'] = dict(precision=precision, fused=True)
+    with ExitStack() as stack:
+        runs = {name: stack.enter_context(OwnProcess(inference, device, **options)) for name, options in jobs.items()}
+        times = in_turns(runs, rounds)
+        memory = {name: run.peak_memory() for name, run in runs.items()}
+    width, height = (size // 2 for size in OUTPUT_SIZE_720P)
+    shares = {name: limits[options.get('precision', 'float32')]['inference'] for name, options in jobs.items()}
+    work = Work.of('Inference to 1280x720', times, _operations_per_pixel() * width * height, shares, memory)
+    for precision in precisions:
+        work.figures[f'fused / unfused, {precision}'] = ratio(times[f'{precision}, fused'], times[precision])
+    return work
+
+
+def growth(device, rounds):
+    """Work: The training step with one option changed at a time; conv3x3 reads every earlier feature."""
+    base = {'num_feat': 64, 'num_block': 4, 'num_layer': 4, 'batch': BATCH, 'size': SIZE}
+    runs = {', '.join(f'{key} {value}' for key, value in base.items()): _dense_step(device, **base)}
+    for change in VARIATIONS:
+        name = ', '.join(f'{key} {value}' for key, value in change.items())
+        runs[name] = _dense_step(device, **{**base, **change})
+    return Work.of('Growth of the training step', in_turns(runs, rounds))
+
+
+def _dense_step(device, num_layer, batch, size, **network):
+    genotype = '100' * (num_layer * (num_layer + 1) // 2)
+    network = {'type': 'DeCoNASNet', 'genotype': genotype, 'num_layer': num_layer, **network}
+    step = training_step(device, network=network, batch=batch, size=size)
+    return lambda: timed(step, device)
+
+
+def _operations_per_pixel():
+    """float: Of the published network, per LR pixel; two per multiply-add pair."""
+    net = DeCoNASNet()
+    counter = ComplexityCounter.of(net)
+    return 2 * counter.count(net.genotype).mult_adds / counter.pixels

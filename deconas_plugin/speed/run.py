@@ -1,0 +1,68 @@
+"""The whole speed benchmark."""
+import platform
+from pathlib import Path
+
+import torch
+
+from deconas_plugin.benchmark.device import device_name
+from deconas_plugin.data.parallel import progress
+from deconas_plugin.speed.data_speed import data_speed
+from deconas_plugin.speed.limits import conv_rates
+from deconas_plugin.speed.network_speed import growth, inference_speed, training_speed
+from deconas_plugin.speed.results import SpeedReport, to_json, to_markdown
+from deconas_plugin.speed.search_speed import controller_speed, paper_schedule, supernet_speed
+from deconas_plugin.utils.atomic import explained, save_text
+from deconas_plugin.utils.memory import keep_freed_memory
+from deconas_plugin.utils.precision import resolve_precision
+
+PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
+
+
+def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
+    """Measure, and write ``<out>.md`` and ``<out>.json``.
+
+    Args:
+        device (torch.device): Where.
+        out (str): Path of the files, without ending.
+        parts (list[str]): Of :data:`PARTS`. Default: all.
+        rounds (int): How often every run is timed. Default: 5.
+
+    Returns:
+        SpeedReport: What was found.
+
+    Raises:
+        StorageError: The files cannot be written.
+    """
+    with explained(out):
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+    if device.type == 'cpu':
+        keep_freed_memory()
+    precision = resolve_precision(None, device)
+    precisions = list(dict.fromkeys(['float32', precision]))
+    limits = conv_rates(device, precisions)
+    software = f'PyTorch {torch.__version__}, Python {platform.python_version()}'
+    report = SpeedReport(device_name(device), software, limits)
+    measure = {
+        'training': lambda: training_speed(device, precision, limits, rounds),
+        'inference': lambda: inference_speed(device, precisions, limits, rounds),
+        'supernet': lambda: supernet_speed(device, rounds),
+        'controller': lambda: controller_speed(device, rounds),
+        'data': lambda: data_speed(device, rounds),
+        'growth': lambda: growth(device, rounds),
+        'schedule': lambda: paper_schedule(device, rounds),
+    }
+    chosen = [part for part in PARTS if part in parts]
+    for work in progress((measure[part]() for part in chosen), len(chosen), 'speed benchmark'):
+        report.works.append(work)
+        write_report(report, out)
+    return report
+
+
+def write_report(report, out):
+    """Write ``<out>.md`` and ``<out>.json``.
+
+    Raises:
+        StorageError: They cannot be written.
+    """
+    for ending, to_text in (('.md', to_markdown), ('.json', to_json)):
+        save_text(to_text(report), f'{out}{ending}')

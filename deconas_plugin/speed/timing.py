@@ -1,0 +1,111 @@
+"""Timing A against B on a machine that others use too: in turns, so that both meet the same conditions."""
+import multiprocessing
+import time
+from statistics import median
+
+import torch
+
+from deconas_plugin.benchmark.peak_memory import PeakMemory
+
+MIN_ROUNDS = 3
+
+
+def timed(run, device):
+    """float: Seconds that ``run()`` takes on a device, with all that it left running there."""
+    _wait(device)
+    start = time.perf_counter()
+    run()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def in_turns(runs, rounds, seconds=60):
+    """Time several runs, one after the other and again, every second round backwards.
+
+    Args:
+        runs (dict): name -> function that returns the seconds it took; the first call of each is for warming up.
+        rounds (int): How often, at most.
+        seconds (float): Stop when this much time is over, after at least :data:`MIN_ROUNDS`. Default: 60.
+
+    Returns:
+        dict[str, list[float]]: Seconds of each run by round.
+    """
+    for run in runs.values():
+        run()
+    times = {name: [] for name in runs}
+    start = time.perf_counter()
+    for index in range(rounds):
+        if index >= MIN_ROUNDS and time.perf_counter() - start > seconds:
+            break
+        for name in list(runs)[::-1 if index % 2 else 1]:
+            times[name].append(runs[name]())
+    return times
+
+
+def ratio(times, base):
+    """float: Median over the rounds of time / time of the base, both lists of seconds."""
+    return median(a / b for a, b in zip(times, base, strict=True))
+
+
+class OwnProcess:
+    """A run in a process of its own, so that it neither shares memory settings with another nor profits from them.
+
+    Calling it runs once there and returns the seconds that took.
+
+    Args:
+        build (function): Importable; ``build(device, **options)`` returns the function to run.
+        device (torch.device): Where it computes.
+        options: What else ``build`` needs.
+    """
+
+    def __init__(self, build, device, **options):
+        self._name = build.__name__
+        context = multiprocessing.get_context('spawn')
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, torch.get_num_threads(), build, device, options))
+        self._process.start()
+        theirs.close()
+
+    def __call__(self):
+        return self._ask('seconds')
+
+    def peak_memory(self):
+        """int | None: By how many bytes memory grows during a run at most."""
+        return self._ask('memory')
+
+    def _ask(self, what):
+        try:
+            self._connection.send(what)
+            return self._connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise RuntimeError(f'the process of {self._name} ended; see its error above') from error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._connection.close()
+        self._process.join()
+
+
+def _serve(connection, num_threads, build, device, options):
+    torch.set_num_threads(num_threads)
+    run = build(device, **options)
+    while True:
+        try:
+            what = connection.recv()
+        except EOFError:
+            return
+        connection.send(timed(run, device) if what == 'seconds' else _peak_memory(run, device))
+
+
+def _peak_memory(run, device):
+    memory = PeakMemory(device)
+    with memory.measured():
+        run()
+    return memory.bytes
+
+
+def _wait(device):
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)

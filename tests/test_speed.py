@@ -1,0 +1,149 @@
+"""The speed benchmark: what it times and what it says of the times."""
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lmdb_fixture import dataset_options, paired_lmdb
+
+from deconas_plugin.errors import StorageError
+from deconas_plugin.speed import limits, network_speed, run, search_speed
+from deconas_plugin.speed.jobs import inference, load_patches, training_step
+from deconas_plugin.speed.results import SpeedReport, Way, Work, to_json, to_markdown
+from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
+
+CPU = torch.device('cpu')
+TOOL = Path(__file__).parents[1] / 'tools' / 'benchmark_speed.py'
+
+
+def build_sleep(device, seconds):
+    return lambda: time.sleep(seconds)
+
+
+def build_failure(device):
+    raise ValueError('no such work')
+
+
+def test_runs_take_turns_and_start_with_either():
+    calls = []
+    times = in_turns({name: lambda name=name: calls.append(name) or len(calls) for name in 'ab'}, rounds=3)
+    assert ''.join(calls) == 'ab' + 'ab' + 'ba' + 'ab'  # the first two for warming up
+    assert times == {'a': [3, 6, 7], 'b': [4, 5, 8]}
+
+
+def test_no_more_rounds_than_the_time_allows():
+    times = in_turns({'a': lambda: time.sleep(0.02)}, rounds=100, seconds=0.05)
+    assert len(times['a']) == 3
+
+
+def test_ratio_is_the_median_over_the_rounds_not_of_the_times():
+    # Both ways were slow in the second round.
+    assert ratio([2, 20, 2], [1, 10, 1]) == 2
+
+
+def test_a_process_of_its_own_times_what_it_runs():
+    with OwnProcess(build_sleep, CPU, seconds=0.05) as run_sleep:
+        assert 0.05 <= run_sleep() < 1
+        assert run_sleep.peak_memory() is None or run_sleep.peak_memory() < 2**24
+
+
+def test_a_process_that_fails_says_whose_it_was():
+    with OwnProcess(build_failure, CPU) as run_failure, pytest.raises(RuntimeError, match='build_failure'):
+        run_failure()
+
+
+def test_work_states_ratios_rates_and_shares():
+    work = Work.of('Step', {'slow': [2.0, 4.0, 2.0], 'fast': [1.0, 2.0, 1.0]}, operations=100,
+                   limits={'slow': 100, 'fast': 200}, memory={'slow': 3 * 2**20, 'fast': 2**20})
+    assert work.ways == [Way('slow', 2, 1, 50, 0.5, 3 * 2**20), Way('fast', 1, 0.5, 100, 0.5, 2**20)]
+
+
+def test_report_as_table_and_json():
+    work = Work.of('Step', {'slow': [0.2], 'fast': [0.1]})
+    work.figures['hours'] = 12.345
+    report = SpeedReport('some device', 'some PyTorch', {'bf16': {'inference': 4.6e11, 'training': 3.9e11}}, [work])
+    table = to_markdown(report)
+    assert '460 GFLOP/s on an image, 390 GFLOP/s forward and backward' in table
+    assert '| fast | 100.0 | 0.500 (2.00x faster) |' in table
+    assert '- hours: 12.35' in table
+    assert 'GFLOP/s |' not in table and 'peak memory' not in table  # nothing known of them
+    assert json.loads(to_json(report))['works'][0]['ways'][1]['relative'] == 0.5
+
+
+def test_conv_rates_are_positive(monkeypatch):
+    monkeypatch.setattr(limits, 'IMAGE', (1, 64, 16, 16))
+    rates = limits.conv_rates(CPU, ['float32'])
+    assert rates.keys() == {'float32'}
+    assert all(1e8 < rate < 1e15 for rate in rates['float32'].values())
+
+
+@pytest.mark.parametrize('model_type', ['SRModel', 'DeCoNASModel'])
+def test_training_step_trains(model_type):
+    network = {'type': 'DeCoNASNet', 'num_feat': 16, 'num_block': 1, 'num_layer': 1, 'genotype': '111'}
+    step = training_step(CPU, model_type, network, batch=1, size=8)
+    assert timed(step, CPU) > 0
+
+
+def test_inference_runs_the_published_network_fused_or_not():
+    for fused in (False, True):
+        assert timed(inference(CPU, fused=fused, keep_memory=False, size=(8, 8)), CPU) > 0
+
+
+@pytest.mark.parametrize('dataset', ['PairedImageDataset', 'DeCoNASPatchDataset'])
+def test_patches_are_read_as_often_as_asked(tmp_path, dataset):
+    read = load_patches(CPU, dataset_options(*paired_lmdb(tmp_path, count=2), type=dataset), num_patches=5, batch=2,
+                        num_worker=1)
+    assert timed(read, CPU) > 0
+
+
+def test_operations_are_those_of_the_published_network():
+    assert network_speed._operations_per_pixel() == pytest.approx(2 * 382.7e9 / (640 * 360), rel=1e-3)
+
+
+def test_controller_round_is_timed_with_its_parts(monkeypatch):
+    monkeypatch.setattr(search_speed, 'REWARD_BATCH', 1)
+    monkeypatch.setattr(search_speed, 'REWARD_SIZE', 8)
+    work = search_speed.controller_speed(CPU, rounds=3)
+    assert [way.name for way in work.ways] == ['32 steps with 1 sample', '1 step with 32 samples']
+    assert work.ways[1].relative < 1 / 3
+    assert [text.split(',')[0] for text in work.figures] == ['sampling', 'scoring on 1 patches 8x8',
+                                                             'learning and history']
+
+
+def test_supernet_and_derived_network_are_timed_on_the_same_genotypes():
+    work = search_speed.supernet_speed(CPU, rounds=3, num_genotypes=1, batch=1, size=8)
+    assert [way.name for way in work.ways] == ['derived network', 'supernet']
+    assert work.ways[1].relative > 0
+
+
+def test_schedule_adds_up_its_two_phases(monkeypatch):
+    for name, value in (('WEIGHT_BATCH', 1), ('WEIGHT_SIZE', 8), ('REWARD_BATCH', 1), ('REWARD_SIZE', 8)):
+        monkeypatch.setattr(search_speed, name, value)
+    weight, controller, hours = search_speed.paper_schedule(CPU, rounds=2).figures.values()
+    assert hours == pytest.approx((200_000 * weight + 19_500 * controller) / 3.6e6)
+
+
+def test_only_the_chosen_parts_run_and_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, 'conv_rates', lambda device, precisions: {})
+    monkeypatch.setattr(run, 'controller_speed', lambda device, rounds: Work('controller', figures={'rounds': rounds}))
+    report = run.run_speed_benchmark(CPU, f'{tmp_path}/results/speed', ['controller'], rounds=3)
+    assert [work.title for work in report.works] == ['controller']
+    assert json.loads((tmp_path / 'results' / 'speed.json').read_text())['works'][0]['figures'] == {'rounds': 3}
+    assert '**controller**' in (tmp_path / 'results' / 'speed.md').read_text()
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(StorageError, match='cannot be written'):
+        run.run_speed_benchmark(CPU, tmp_path / 'file' / 'speed', ['controller'])
+
+
+def test_help_answers_without_torch():
+    script = ('import runpy, sys; sys.argv = ["x", "--help"]; sys.modules["torch"] = None; '
+              f'runpy.run_path({str(TOOL)!r}, run_name="__main__")')
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert '--device' in done.stdout and 'examples:' in done.stdout
