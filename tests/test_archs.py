@@ -181,3 +181,14 @@ def test_operations_are_a_choice_of_the_options():
     assert torch.equal(net(images, genotype), net.derive(genotype)(images))
     with pytest.raises(OptionError, match='conv9x9'):
         DeCoNASSuperNet(operations=['conv9x9'])
+
+
+@torch.no_grad()
+def test_half_precision_of_a_large_image():
+    torch.manual_seed(0)
+    net = DeCoNASNet('100', num_block=1, num_layer=1, num_feat=8).eval()
+    # Features of 3, of which the sum over 300 x 400 pixels is beyond the numbers of fp16.
+    net.blocks[0].layers['0'].operations['conv3x3'].bias.fill_(3)
+    x = torch.rand(1, 3, 300, 400)
+    expected = net(x)
+    assert (net.half()(x.half()).float() - expected).abs().max() < 5e-3

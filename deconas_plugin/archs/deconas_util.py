@@ -34,7 +34,9 @@ class ChannelAttention(nn.Module):
     def forward(self, x, scale=1):
         """The attention of ``scale * x``, where ``scale`` costs no pass over the image."""
         # A sum: the gradient of an average pooling is divided image by image, that of a sum is not even written out.
-        average = x.sum((2, 3), keepdim=True) * (scale / (x.shape[2] * x.shape[3]))
+        # In fp16 the sum over a large image is beyond all numbers.
+        total = x.sum((2, 3), keepdim=True, dtype=torch.float32 if x.dtype == torch.float16 else None)
+        average = (total * (scale / (x.shape[2] * x.shape[3]))).to(x.dtype)
         return x * (scale * torch.sigmoid(self.excite(F.relu(self.squeeze(average)))))
 
 

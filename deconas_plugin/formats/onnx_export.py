@@ -77,9 +77,10 @@ def _to_onnx(module, net, metadata):
     # The exporter derives expressions of half a line for the sizes of the output.
     for dim, name in ((2, 'height'), (3, 'width')):
         model.graph.output[0].type.tensor_type.shape.dim[dim].dim_param = f'{net.upscale}*{name}'
-    # Stack traces of the export, a quarter of the file.
+    # Stack traces of the export and sizes that follow from those of the input: a quarter of the file.
     for node in model.graph.node:
         del node.metadata_props[:]
+    del model.graph.value_info[:]
     onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=False)
     return model.SerializeToString()
