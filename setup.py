@@ -4,7 +4,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-TOOLS = ('search', 'derive', 'train', 'test')
+TOOLS = ('search', 'derive', 'train', 'test', 'draw', 'report', 'latency', 'rank', 'study')
 
 
 def version() -> str:
@@ -23,7 +23,7 @@ setup(
     python_requires='>=3.10,<3.13',  # BasicSR 1.4.2 cannot be built from Python 3.13 on
     packages=[*find_packages(include=['deconas_plugin', 'deconas_plugin.*']), 'deconas_tools'],
     package_dir={'deconas_tools': 'tools'},
-    package_data={'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html']},
+    package_data={'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html', '**/*.css']},
     entry_points={'console_scripts': [f'deconas-{tool} = deconas_tools.{tool}:main' for tool in TOOLS]},
     install_requires=[
         'addict',

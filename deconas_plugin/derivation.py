@@ -9,12 +9,20 @@ from rich.table import Table
 from deconas_plugin.search.derivation_files import DerivationFiles
 from deconas_plugin.search.derive import Budget, derive
 from deconas_plugin.search.experiment import SearchExperiment
+from deconas_plugin.search.pareto import pareto_front
 from deconas_plugin.utils.paths import shown
 
 SHOWN = 5
 
 
-def run_derivation(folder, name='derived', iteration=None, num_samples=None, max_params=None, max_mult_adds=None):
+def run_derivation(folder,
+                   name='derived',
+                   iteration=None,
+                   num_samples=None,
+                   max_params=None,
+                   max_mult_adds=None,
+                   max_latency=None,
+                   latency_table=None):
     """Derive a network from a search and write its files.
 
     Args:
@@ -22,7 +30,8 @@ def run_derivation(folder, name='derived', iteration=None, num_samples=None, max
         name (str): Folder for the files, inside it.
         iteration (int | None): Which checkpoint. Default: the latest.
         num_samples (int | None): Genotypes to sample. Default: as in the search's options.
-        max_params, max_mult_adds (float | None): Budget. Default: as in the search's options.
+        max_params, max_mult_adds, max_latency (float | None): Budget. Default: as in the search's options.
+        latency_table (str | None): File of tools/latency.py. Default: as in the search's options.
 
     Returns:
         DerivationFiles: What was written.
@@ -31,42 +40,50 @@ def run_derivation(folder, name='derived', iteration=None, num_samples=None, max
         DeCoNASError: There is no such search, or nothing keeps within the budget.
     """
     started = time.time()
-    experiment = SearchExperiment(folder, iteration)
+    experiment = SearchExperiment(folder, iteration, latency_table)
     options = experiment.opt['derive']
     num_samples = options['num_samples'] if num_samples is None else num_samples
-    budget = Budget(options.get('max_params') if max_params is None else max_params,
-                    options.get('max_mult_adds') if max_mult_adds is None else max_mult_adds)
+    limits = {'max_params': max_params, 'max_mult_adds': max_mult_adds, 'max_latency': max_latency}
+    budget = Budget(**{key: options.get(key) if limit is None else limit for key, limit in limits.items()})
     scores = derive(experiment.strategy, experiment.reward, experiment.reward_set, experiment.counter, num_samples,
                     budget, experiment.opt['search']['reward']['batch_size'])
     files = DerivationFiles(experiment, name)
-    files.write(scores, {
+    front = pareto_front(scores, experiment.counter, options.get('front') or ['mult_adds'])
+    files.write(scores, front, {
         'search': experiment.opt['name'],
         'checkpoint': experiment.iteration,
         'candidates': len(scores),
         'reward_patches': len(experiment.reward_set),
-        'max_params': budget.max_params,
-        'max_mult_adds': budget.max_mult_adds,
+        **vars(budget),
         'manual_seed': experiment.opt['manual_seed'],
         'seconds': round(time.time() - started, 1),
     })
-    _show(scores, experiment.counter, files)
+    _show(scores, front, experiment.counter, files)
     return files
 
 
-def _show(scores, counter, files):
-    table = Table(title=f'Derived: the best of {len(scores)} candidates is the first')
-    for column in ('Genotype', 'Params', 'Mult-Adds @720p', 'Reward (dB)', 'PSNR (dB)'):
-        table.add_column(column, justify='left' if column == 'Genotype' else 'right', overflow='fold')
-    for score in scores[:SHOWN]:
-        cost = counter.count(score.genotype)
-        table.add_row(str(score.genotype), f'{cost.params:,}', f'{cost.mult_adds / 1e9:.2f} G',
-                      f'{score.reward:.3f}', f'{score.psnr:.3f}')
+def _show(scores, front, counter, files):
     console = Console()
-    console.print(table)
+    console.print(_table(f'Derived: the best of {len(scores)} candidates is the first', scores[:SHOWN], counter))
+    console.print(_table('Pareto front, cheapest first', front, counter))
     console.print(f'Genotype and weights: {shown(files.genotype.parent)}', soft_wrap=True)
     console.print('Next, train the derived network, then test it:', soft_wrap=True)
     for tool, options in (('train', files.train_options), ('test', files.test_options)):
         console.print(f'  {_command(tool)} -opt {shown(options)}', soft_wrap=True)
+
+
+def _table(title, scores, counter):
+    table = Table(title=title)
+    columns = ['Genotype', 'Params', 'Mult-Adds @720p', 'Reward (dB)', 'PSNR (dB)']
+    columns += ['Latency (ms)'] if counter.latency_table else []
+    for column in columns:
+        table.add_column(column, justify='left' if column == 'Genotype' else 'right', overflow='fold')
+    for score in scores:
+        cost = counter.count(score.genotype)
+        table.add_row(str(score.genotype), f'{cost.params:,}', f'{cost.mult_adds / 1e9:.2f} G',
+                      f'{score.reward:.3f}', f'{score.psnr:.3f}',
+                      *([f'{cost.latency:.1f}'] if counter.latency_table else []))
+    return table
 
 
 def _command(tool):

@@ -22,18 +22,21 @@ from deconas_plugin.training.checkpoints import check_changes, find_checkpoint, 
 from deconas_plugin.training.launcher import process_group
 from deconas_plugin.training.loaders import TrainingData, build_validation_loaders
 from deconas_plugin.training.loop import Position, TrainingLoop
+from deconas_plugin.training.part_times import PartTimes
 from deconas_plugin.training.setup import complete_options, seed_generators
 from deconas_plugin.training.signals import StopRequest
 from deconas_plugin.utils.check_options import check_options
 from deconas_plugin.utils.options import load_options, save_options
-from deconas_plugin.utils.paths import project_root
+from deconas_plugin.utils.paths import project_root, shown
+from deconas_plugin.visual.report import write_report
 
 
 def run_search(args, root=None):
-    """Search, then derive. See :func:`run_training`."""
+    """Search, derive, and report. See :func:`run_training`."""
     opt = run_training('search', args, root)
     if opt['rank'] == 0:
         run_derivation(opt['path']['experiments_root'])
+        print(f'Report: {shown(write_report(opt["path"]["experiments_root"]))}')
 
 
 def run_train(args, root=None):
@@ -135,10 +138,12 @@ def _prepare_folders(opt, given, args, fresh):
 
 def _train(opt, given, checkpoint, stop):
     tb_logger = init_tb_loggers(opt)
+    times = PartTimes(opt['path']['experiments_root'])
     data = TrainingData(opt)
     data.log()
     val_loaders = build_validation_loaders(opt)
     model = build_model(opt)
+    model.times, model.tb_logger = times, tb_logger
     model.run_state = {'options': {**given, 'manual_seed': opt['manual_seed']}, 'world_size': opt['world_size']}
     if not isinstance(model, DeCoNASModel):
         get_root_logger().warning(f'Resuming will not be exact: {opt["model_type"]} saves no random state; '
@@ -151,7 +156,7 @@ def _train(opt, given, checkpoint, stop):
         # Of a state of BasicSR's own pipeline the position is unknown: its epoch starts again.
         samples_done = state.get('samples_done', 0) * state.get('world_size', 1) // opt['world_size']
         position = Position(state['epoch'], samples_done, state['iter'])
-    TrainingLoop(opt, model, data, val_loaders, position, tb_logger, stop).run()
+    TrainingLoop(opt, model, data, val_loaders, position, tb_logger, stop, times).run()
     if tb_logger:
         tb_logger.close()
 

@@ -3,6 +3,8 @@ import os
 import signal
 from dataclasses import dataclass, replace
 
+import torch
+
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.models.deconas_search_model import DeCoNASSearchModel
 
@@ -72,3 +74,36 @@ class BrokenRewards:
             return [replace(first, psnr=float('nan')), *others]
 
         DeCoNASSearchModel.score = score
+
+
+@dataclass
+class KeepReplica:
+    """Save what this process holds when the run ends, as ``<folder>/replica_<rank>.pth``."""
+    folder: object
+
+    def __call__(self):
+        original = DeCoNASModel.save
+
+        def save(model, epoch, current_iter):
+            original(model, epoch, current_iter)
+            nets = {'net_g': model.net_g.state_dict(), 'net_c': model.net_c.state_dict(),
+                    'optimizer': model.optimizer_g.state_dict(), 'guard': model.guard.state_dict()}
+            torch.save(nets, f'{self.folder}/replica_{model.opt["rank"]}.pth')
+
+        DeCoNASModel.save = save
+
+
+@dataclass
+class DieAt:
+    """Raise an error in the middle of the run."""
+    iteration: int
+
+    def __call__(self):
+        original = DeCoNASModel.optimize_parameters
+
+        def optimize_parameters(model, current_iter):
+            if current_iter == self.iteration:
+                raise RuntimeError('this process had an accident')
+            original(model, current_iter)
+
+        DeCoNASModel.optimize_parameters = optimize_parameters

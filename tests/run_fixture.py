@@ -1,7 +1,9 @@
 """Runs that take a second: a search and a training on a handful of small patches, in processes of their own."""
+import itertools
 import json
 import multiprocessing
 import os
+import socket
 import sys
 from multiprocessing import forkserver
 from pathlib import Path
@@ -17,6 +19,7 @@ from deconas_plugin.utils.console import run_tool
 # Forks from a process that has imported everything and computed nothing: a run starts at once, and clean.
 CONTEXT = multiprocessing.get_context('forkserver')
 CONTEXT.set_forkserver_preload(['run_fixture'])
+_numbers = itertools.count()
 
 
 def _start_forkserver():
@@ -101,7 +104,7 @@ class Run:
 
     def __init__(self, task, root, options, *arguments, prepare=None, environment=None):
         path = write_options(options, root)
-        self.output = root / f'output_{len(list(root.glob("output_*")))}.txt'
+        self.output = root / f'output_{next(_numbers)}.txt'
         self.process = CONTEXT.Process(target=_work, args=(task, root, self.output, ['-opt', str(path), *arguments],
                                                            prepare, environment or {}))
         _start_forkserver()
@@ -125,6 +128,20 @@ def run(*args, expected=0, **kwargs):
     return process.text
 
 
+def run_together(count, task, root, options, *arguments, prepare=(None, None), expected=0):
+    """Run a tool in several processes, as torchrun starts them; what they said, by rank."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    common = {'WORLD_SIZE': str(count), 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}
+    runs = [Run(task, root, options, '--launcher', 'pytorch', *arguments, prepare=prepare[rank],
+                environment={**common, 'RANK': str(rank), 'LOCAL_RANK': str(rank)}) for rank in range(count)]
+    codes = [process.wait() for process in runs]
+    said = [process.text for process in runs]
+    assert codes == [expected] * count, '\n'.join(text[-3000:] for text in said)
+    return said
+
+
 def _work(task, root, output, arguments, prepare, environment):
     os.environ.update(environment)
     with open(output, 'w') as file:
@@ -138,6 +155,11 @@ def _work(task, root, output, arguments, prepare, environment):
         prepare()
     function = {'search': pipeline.run_search, 'train': pipeline.run_train}[task]
     sys.exit(run_tool(function, args, root))
+
+
+def log(root, name='tiny'):
+    """Text of all log files of an experiment, oldest first."""
+    return ''.join(path.read_text() for path in sorted(Path(root, 'experiments', name).glob('*.log')))
 
 
 def results(root, name='tiny'):

@@ -45,7 +45,7 @@ def small_search(folder, name='small_search'):
         'derive': {'num_samples': 4, 'train': train_section(4)},
         'val': {'val_freq': 4, 'save_img': False, 'bicubic': True,
                 'metrics': deepcopy(METRICS)},
-        'logger': {'print_freq': 2, 'save_checkpoint_freq': 4, 'use_tb_logger': False, 'wandb': None},
+        'logger': {'print_freq': 2, 'save_checkpoint_freq': 4, 'use_tb_logger': True, 'wandb': None},
     }
 
 

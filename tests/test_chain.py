@@ -3,6 +3,7 @@ import json
 import math
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from small_run import small_search, write_options
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.utils.options import load_options
+from deconas_plugin.visual.report import write_report
 
 
 def run(tool, *arguments):
@@ -32,6 +34,8 @@ def project(tmp_path, monkeypatch):
     for module in ('pipeline', 'utils.paths'):
         monkeypatch.setattr(f'deconas_plugin.{module}.project_root', lambda: tmp_path)
     monkeypatch.setattr(sys, 'argv', ['tools/search.py'])
+    # The report takes longer than these searches; one test asks for it.
+    monkeypatch.setattr('deconas_plugin.pipeline.write_report', lambda folder: Path(folder, 'report.html'))
     return tmp_path
 
 
@@ -92,6 +96,23 @@ def test_what_a_search_leaves_behind(searched):
     images = torch.rand(1, 3, 8, 8)
     with torch.no_grad():
         assert (net(images) - search.supernet(images, net.genotype)).abs().max() <= 1e-5
+
+
+def test_report_times_and_tensorboard(searched):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    project, _, printed = searched
+    experiment = project / 'experiments' / 'small_search'
+    page = write_report(experiment).read_text()
+    assert 'experiments/small_search/report.html' in printed
+    assert yaml.safe_load((experiment / 'derived' / 'genotype.yml').read_text())['genotype']['bits'] in page
+    times = json.loads((experiment / 'timing.json').read_text())
+    assert times.keys() == {'data', 'weights', 'controller', 'validation'} and min(times.values()) >= 0
+    events = EventAccumulator(str(project / 'tb_logger' / 'small_search'), size_guidance={'images': 0})
+    events.Reload()
+    # Rounds follow the steps 4, 6 and 8; a line is logged after each second step.
+    assert [event.step for event in events.Scalars('search/reward')] == [6, 8]
+    assert [event.step for event in events.Images('search/bit_probabilities')] == [4, 6, 8]
+    assert [event.step for event in events.Images('samples/0006_s001')] == [4, 8]
 
 
 def test_derive_again_with_a_budget(searched, capsys):

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 from faults import FullDisk, SignalAt
-from run_fixture import Run, differences, results, run, search_options, train_options
+from run_fixture import Run, differences, log, results, run, search_options, train_options
 
 OPTIONS = {'search': search_options, 'train': train_options}
 
@@ -41,8 +41,8 @@ def test_a_stopped_run_continues_exactly(tmp_path, finished, task, iteration):
 def test_a_run_ends_at_total_iter_and_keeps_the_newest_states(tmp_path, finished):
     options = finished['train'][0]
     options = {**options, 'logger': {**options['logger'], 'keep_states': 2, 'save_checkpoint_freq': 3}}
-    said = run('train', tmp_path, options)
-    assert 'iter:      12' in said and 'iter:      13' not in said
+    run('train', tmp_path, options)
+    assert 'iter:      12' in log(tmp_path) and 'iter:      13' not in log(tmp_path)
     folder = tmp_path / 'experiments/tiny'
     assert sorted(path.name for path in folder.glob('training_states/*')) == ['12.state', '9.state']
     assert len(list(folder.glob('models/net_g_[0-9]*.pth'))) == 4
@@ -117,8 +117,8 @@ def test_a_changed_schedule_takes_effect(tmp_path, finished):
     options = finished['train'][0]
     run('train', tmp_path, options, prepare=SignalAt(5), expected=143)
     schedule = {**options['train']['scheduler'], 'milestones': [10]}
-    said = run('train', tmp_path, {**options, 'train': {**options['train'], 'scheduler': schedule}}, '--auto_resume')
-    assert 'iter:       9, lr:(1.000e-03' in said and 'iter:      12, lr:(5.000e-04' in said
+    run('train', tmp_path, {**options, 'train': {**options['train'], 'scheduler': schedule}}, '--auto_resume')
+    assert 'iter:       9, lr:(1.000e-03' in log(tmp_path) and 'iter:      12, lr:(5.000e-04' in log(tmp_path)
 
 
 def test_a_drawn_seed_is_kept(tmp_path, finished):

@@ -6,6 +6,8 @@ EXAMPLES = """examples:
     python tools/derive.py experiments/search_DeCoNAS_x2
   the best one of at most 75 G Mult-Adds @720p, into experiments/search_DeCoNAS_x2/derived_75G:
     python tools/derive.py experiments/search_DeCoNAS_x2 --max-mult-adds 75e9 --name derived_75G
+  the best one that takes at most 200 ms on the machine of a latency table:
+    python tools/derive.py experiments/search_DeCoNAS_x2 --max-latency 200 --latency-table latency_cpu.yml
 """
 
 
@@ -18,6 +20,8 @@ def build_parser():
     parser.add_argument('--num-samples', type=int, metavar='N', help='genotypes to score (default: as in the options)')
     parser.add_argument('--max-params', type=float, metavar='N', help='most parameters')
     parser.add_argument('--max-mult-adds', type=float, metavar='N', help='most Mult-Adds @720p, for example 75e9')
+    parser.add_argument('--max-latency', type=float, metavar='MS', help='largest latency, by the latency table')
+    parser.add_argument('--latency-table', metavar='FILE', help="made by tools/latency.py (default: the search's)")
     return parser
 
 
@@ -26,7 +30,7 @@ def main(argv=None):
     from deconas_plugin.derivation import run_derivation
     from deconas_plugin.utils.console import run_tool
     return run_tool(run_derivation, args.experiment, args.name, args.iteration, args.num_samples, args.max_params,
-                    args.max_mult_adds)
+                    args.max_mult_adds, args.max_latency, args.latency_table)
 
 
 if __name__ == '__main__':

@@ -25,17 +25,24 @@ class DeCoNASController(nn.Module):
         tanh_constant (float | None): Logits are ``tanh_constant * tanh(z)``. The reference's 0.44 keeps the probability
             of every bit within [0.293, 0.707]: the controller cannot collapse, but never settles either. None leaves
             the logits free. Default: 0.44.
+        bit_bias (float): Scale of a learned bias of every bit, added to the heads, which are shared over the steps and
+            so cannot tell the steps apart before the LSTM does: until then all bits of a kind move together, and many
+            settle on the wrong side. The bias moves this many times faster than the other weights. 10 works well with
+            a learning rate of 3e-3; 0, as in the paper, is none. Default: 0.
 
     Raises:
-        OptionError: tanh_constant is not positive.
+        OptionError: tanh_constant is not positive, or bit_bias is negative.
     """
 
-    def __init__(self, space, num_hidden=64, num_lstm_layer=2, tanh_constant=0.44):
+    def __init__(self, space, num_hidden=64, num_lstm_layer=2, tanh_constant=0.44, bit_bias=0.0):
         super().__init__()
         if tanh_constant is not None and not tanh_constant > 0:
             raise OptionError(f'network_c.tanh_constant: expected a positive number or ~, got {tanh_constant!r}')
+        if bit_bias < 0:
+            raise OptionError(f'network_c.bit_bias: expected at least 0, got {bit_bias!r}')
         self.space = space
         self.tanh_constant = tanh_constant
+        self.bit_bias = bit_bias
         widths = {decision.kind: decision.num_bits for decision in space.decisions}
         self.start = nn.Parameter(torch.empty(num_hidden))
         self.lstm = nn.LSTM(num_hidden, num_hidden, num_lstm_layer, batch_first=True)
@@ -47,6 +54,8 @@ class DeCoNASController(nn.Module):
         })
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -INIT_RANGE, INIT_RANGE)
+        if bit_bias:
+            self.bias = nn.Parameter(torch.zeros(space.num_bits))
 
     @torch.no_grad()
     def sample(self, num_samples, generator=None):
@@ -94,14 +103,14 @@ class DeCoNASController(nn.Module):
         inputs = [self.start.expand(len(bits), -1)]
         inputs += [self._embed(decision.kind, bits[:, step]) for decision, step in steps[:-1]]
         hidden, _ = self.lstm(torch.stack(inputs, dim=1))
-        return [self._head(decision.kind, hidden[:, index]) for index, (decision, _) in enumerate(steps)]
+        return [self._head(decision.kind, step, hidden[:, index]) for index, (decision, step) in enumerate(steps)]
 
     def _decide(self, choose, num_samples):
         """Tensor: (num_samples, num_bits): ``choose(log_probs, slice of bits)`` taken step by step."""
         x, state, chosen = self.start.expand(num_samples, -1), None, []
         for decision, step in self._slices():
             hidden, state = self.lstm(x.unsqueeze(1), state)
-            chosen.append(choose(self._head(decision.kind, hidden[:, 0]), step))
+            chosen.append(choose(self._head(decision.kind, step, hidden[:, 0]), step))
             x = self._embed(decision.kind, chosen[-1])
         return torch.cat(chosen, dim=1)
 
@@ -113,8 +122,11 @@ class DeCoNASController(nn.Module):
             start += decision.num_bits
         return slices
 
-    def _head(self, kind, hidden):
+    def _head(self, kind, step, hidden):
         logits = self.heads[kind](hidden).unflatten(-1, (-1, 2))
+        if self.bit_bias:
+            bias = self.bit_bias * self.bias[step]
+            logits = logits + torch.stack([-bias, bias], dim=-1)
         if self.tanh_constant is not None:
             logits = self.tanh_constant * torch.tanh(logits)
         return F.log_softmax(logits, dim=-1)

@@ -1,4 +1,6 @@
 """The derived network: what a genotype says and nothing else."""
+import inspect
+
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -6,6 +8,7 @@ from deconas_plugin.archs.deconas_fused_arch import FusedDeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
 from deconas_plugin.archs.genotype_buffer import decode_genotype, encode_genotype
 from deconas_plugin.archs.operation_weights import JoinedWeights
+from deconas_plugin.archs.pretrained import load_pretrained
 from deconas_plugin.errors import WeightsError
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.search_space import PAPER_OPERATIONS
@@ -27,10 +30,13 @@ class DeCoNASNet(DeCoNASSkeleton):
         upscale (int): 2, 3 or 4. Default: 2.
         operations (tuple[str]): Candidate operations in the order of the genotype's bits. Default: the paper's.
         rgb_mean (tuple[float]): Mean of the image channels in [0, 1]. Default: of DIV2K, RGB.
+        pretrained (str | None): Weights of the model zoo to start from, by name. All other arguments then follow from
+            them; those that are given must agree.
 
     Raises:
         GenotypeError: The genotype does not fit.
         OptionError: A size does not fit.
+        WeightsError: The pretrained weights are missing, damaged, or do not agree.
     """
 
     def __init__(self,
@@ -42,10 +48,21 @@ class DeCoNASNet(DeCoNASSkeleton):
                  num_layer=4,
                  upscale=2,
                  operations=PAPER_OPERATIONS,
-                 rgb_mean=DIV2K_RGB_MEAN):
+                 rgb_mean=DIV2K_RGB_MEAN,
+                 pretrained=None):
+        if pretrained is not None:
+            given = dict(genotype=genotype, num_in_ch=num_in_ch, num_out_ch=num_out_ch, num_feat=num_feat,
+                         num_block=num_block, num_layer=num_layer, upscale=upscale, operations=operations,
+                         rgb_mean=rgb_mean)
+            defaults = inspect.signature(DeCoNASNet).parameters
+            given = {key: value for key, value in given.items() if value != defaults[key].default}
+            options, state = load_pretrained(pretrained, given)
+            self.__init__(**options)
+            self.load_state_dict(state)
+            return
         genotype = Genotype.parse(genotype, num_block, num_layer, operations)
         super().__init__(
-            genotype.space, [_derived_block(genotype, num_feat) for _ in range(num_block)],
+            genotype.space, [_derived_block(genotype.space, block, num_feat) for block in genotype.blocks],
             JoinedWeights('conv1x1', num_feat, genotype.global_fusion), num_feat, num_in_ch, num_out_ch, upscale,
             rgb_mean)
         self.genotype = genotype
@@ -72,8 +89,8 @@ class DeCoNASNet(DeCoNASSkeleton):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _derived_block(genotype, num_feat):
-    names = genotype.space.operations
+def _derived_block(space, genotype, num_feat):
+    names = space.operations
     layers = {}
     for k in genotype.live_layers:
         selected = zip(names, genotype.layer_inputs[k], strict=True)

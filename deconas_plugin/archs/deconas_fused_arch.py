@@ -10,14 +10,13 @@ from torch.nn import functional as F
 from deconas_plugin.archs.composed_conv import ComposedConv
 from deconas_plugin.archs.deconas_util import DeCoNASForward, DenseBlock, DenseLayer
 from deconas_plugin.archs.operation_weights import JoinedWeights
+from deconas_plugin.search.block_genotype import BlockGenotype
 
 
 @dataclass(frozen=True)
 class FusedGenotype:
     """What :class:`Genotype` says to the forward pass, after some operations took over features from others."""
-    layer_inputs: tuple
-    live_layers: tuple
-    local_fusion: tuple
+    blocks: tuple
     global_fusion: tuple
 
 
@@ -36,17 +35,23 @@ class FusedDeCoNASNet(DeCoNASForward):
     def __init__(self, net):
         super().__init__()
         self.genotype = net.genotype
+        self.num_feat, self.num_in_ch, self.num_out_ch = net.num_feat, net.num_in_ch, net.num_out_ch
         self.upscale = net.upscale
-        self.register_buffer('mean', net.mean.clone(), persistent=False)
+        self.register_buffer('mean', net.mean.clone())
+        self.register_buffer('genotype_code', net.genotype_code.clone())
         self.conv_first = copy.deepcopy(net.conv_first)
         self.first_two = ComposedConv(nn.Sequential(net.conv_first, net.conv_second), net.conv_first.in_channels)
         self.blocks = nn.ModuleList(_fuse_block(block) for block in net.blocks)
-        self.fused_genotype = _fused_genotype(net.genotype, self.blocks[0])
+        self.fused_genotype = _fused_genotype(net.genotype, self.blocks)
         self.transitions = copy.deepcopy(net.transitions)
         self.global_fusion = copy.deepcopy(net.global_fusion)
         self.conv_fusion = copy.deepcopy(net.conv_fusion)
         self.upsample_last = ComposedConv(nn.Sequential(net.upsample, net.conv_last), net.num_feat, net.upscale)
         self.to(net.mean.device).requires_grad_(False).eval()
+
+    def fuse(self):
+        """FusedDeCoNASNet: Itself."""
+        return self
 
     def head(self, x):
         return self.conv_first(x), self.first_two(x)
@@ -59,12 +64,17 @@ class FusedDeCoNASNet(DeCoNASForward):
         return self.run(x, self.fused_genotype)
 
 
-def _fused_genotype(genotype, block):
+def _fused_genotype(genotype, blocks):
+    fused = tuple(_fused_block(of_block, block) for of_block, block in zip(genotype.blocks, blocks, strict=True))
+    return FusedGenotype(fused, genotype.global_fusion)
+
+
+def _fused_block(genotype, block):
     layer_inputs = list(genotype.layer_inputs)
     for k, layer in block.layers.items():
         layer_inputs[int(k)] = tuple(
             layer.operations[name].inputs if name in layer.operations else () for name in layer.names)
-    return FusedGenotype(tuple(layer_inputs), genotype.live_layers, genotype.local_fusion, genotype.global_fusion)
+    return BlockGenotype(tuple(layer_inputs), genotype.local_fusion)
 
 
 def _fuse_block(block):

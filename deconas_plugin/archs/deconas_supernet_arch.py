@@ -24,6 +24,7 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
         upscale (int): 2, 3 or 4. Default: 2.
         operations (tuple[str]): Candidate operations. Default: the paper's.
         search_fusion (bool): Whether local and global feature fusion are searched too. Default: False.
+        share_blocks (bool): Whether all blocks are alike; otherwise each has a genotype of its own. Default: True.
         rgb_mean (tuple[float]): Mean of the image channels in [0, 1]. Default: of DIV2K, RGB.
 
     Raises:
@@ -39,8 +40,9 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
                  upscale=2,
                  operations=PAPER_OPERATIONS,
                  search_fusion=False,
+                 share_blocks=True,
                  rgb_mean=DIV2K_RGB_MEAN):
-        space = SearchSpace(num_block, num_layer, operations, search_fusion)
+        space = SearchSpace(num_block, num_layer, operations, search_fusion, share_blocks)
         super().__init__(space, [_shared_block(space, num_feat) for _ in range(num_block)],
                          SlicedWeights('conv1x1', num_feat, num_block + 1), num_feat, num_in_ch, num_out_ch, upscale,
                          rgb_mean)

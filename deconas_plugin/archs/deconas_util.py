@@ -101,7 +101,7 @@ class DenseBlock(nn.Module):
         self.local_fusion = local_fusion
 
     def forward(self, x, genotype):
-        """(N, C, H, W) -> (N, C, H, W), through the layers that reach the output."""
+        """(N, C, H, W) -> (N, C, H, W), through the layers of a BlockGenotype that reach the output."""
         features = Features([F.relu(x)])
         for k, layer_inputs in enumerate(genotype.layer_inputs):
             # A dead layer's place is kept, so that the numbers of the features stay right.
@@ -162,8 +162,8 @@ class DeCoNASForward(nn.Module):
         features = Features([x])
         for index, block in enumerate(self.blocks):
             if index:
-                x = self.transitions[index - 1](features.joined(tuple(range(index + 1))))
-            features.append(block(x, genotype))
+                x = self.transitions[index - 1](torch.cat(features, dim=1))
+            features.append(block(x, genotype.blocks[index]))
         fused = self.global_fusion(features.joined(genotype.global_fusion), genotype.global_fusion)
         return self.tail(self.conv_fusion(fused) + shallow) + self.mean
 

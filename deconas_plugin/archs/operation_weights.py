@@ -19,7 +19,7 @@ class OperationWeights(nn.Module, ABC):
     def __init__(self, operation, num_feat):
         super().__init__()
         self.operation = build_operation(operation)
-        self.bias = nn.Parameter(torch.empty(num_feat))
+        self.bias = nn.Parameter(torch.zeros(num_feat))
 
     @abstractmethod
     def weights(self, inputs):

@@ -3,6 +3,7 @@
 An operation owns no parameters. It says which weights it needs **for one input feature** and along which dimension the
 weights of several features are joined; :mod:`deconas_plugin.archs.operation_weights` stores them, sliced or merged.
 """
+import math
 from abc import ABC, abstractmethod
 
 from mmengine.registry import Registry
@@ -42,6 +43,15 @@ class Operation(ABC):
         Returns:
             Tensor: (N, num_feat, H, W).
         """
+
+    def num_weights(self, num_feat):
+        """int: Weights for one input feature, without bias."""
+        return sum(map(math.prod, self.weight_shapes(num_feat).values()))
+
+    def mult_adds(self, num_feat):
+        """int: Multiply-adds per output pixel and input feature. A convolution of stride 1, dense or depthwise, uses
+        each of its weights once per pixel; override this for anything else."""
+        return self.num_weights(num_feat)
 
     def as_dense(self, weights):
         """The rule for :meth:`DeCoNASNet.fuse`: this operation as one dense convolution.
@@ -117,6 +127,38 @@ class DilConv3x3(DenseConv):
 class Conv1x1(DenseConv):
     """1x1 convolution; local and global feature fusion are this one."""
     kernel_size = 1
+
+
+@OPERATIONS.register_module(name='sep_conv5x5')
+class SepConv5x5(SeparableConv):
+    """5x5 separable convolution."""
+    kernel_size = 5
+
+
+@OPERATIONS.register_module(name='dil_conv3x3_d2')
+class DilConv3x3D2(DenseConv):
+    """3x3 convolution with dilation 2."""
+    dilation = 2
+
+
+@OPERATIONS.register_module(name='dil_sep_conv3x3_d2')
+class DilSepConv3x3D2(SeparableConv):
+    """3x3 separable convolution with dilation 2."""
+    dilation = 2
+
+
+@OPERATIONS.register_module(name='skip')
+class Skip(Operation):
+    """The mean of the features and a bias, without weights."""
+    kernel_size = 1
+    dilation = 1
+    radius = 0
+
+    def weight_shapes(self, num_feat):
+        return {}
+
+    def forward(self, x, weights, bias):
+        return x.unflatten(1, (-1, len(bias))).mean(1) + bias.view(1, -1, 1, 1)
 
 
 def build_operation(name):

@@ -27,20 +27,27 @@ class RewardSet:
     def __len__(self):
         return len(self.lq)
 
-    def draw(self, batch_size, rng):
-        """One random batch.
+    def draws(self, batch_size, count, rng):
+        """Random batches that use all patches equally often: patches differ far more in PSNR than genotypes do.
 
         Args:
-            batch_size (int): Patches, at most all.
+            batch_size (int): Patches of a batch, at most all.
+            count (int): Batches.
             rng (random.Random): Source of randomness.
 
-        Returns:
+        Yields:
             tuple[Tensor, Tensor]: LR (N, C, h, w) and HR (N, C, s*h, s*w) patches, float32 in [0, 1], on the device.
         """
-        return self._batch(rng.sample(range(len(self)), min(batch_size, len(self))))
+        batch_size, waiting = min(batch_size, len(self)), []
+        for _ in range(count):
+            if len(waiting) < batch_size:
+                rest = [index for index in range(len(self)) if index not in waiting]
+                waiting += rng.sample(rest, len(rest))
+            yield self._batch(waiting[:batch_size])
+            waiting = waiting[batch_size:]
 
     def batches(self, batch_size):
-        """Iterator over the whole set, each item as :meth:`draw` gives it."""
+        """Iterator over the whole set, each item as :meth:`draws` gives it."""
         for start in range(0, len(self), batch_size):
             yield self._batch(list(range(start, min(start + batch_size, len(self)))))
 

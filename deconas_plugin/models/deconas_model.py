@@ -3,6 +3,7 @@ import math
 from collections import OrderedDict
 from copy import deepcopy
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from basicsr.metrics import calculate_metric
@@ -18,6 +19,8 @@ from deconas_plugin.training.loss_guard import LossGuard
 from deconas_plugin.training.processes import average_gradients, mean, share_module
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision
+from deconas_plugin.visual.samples import make_sample
+from deconas_plugin.visual.tensorboard import add_sample
 
 
 @MODEL_REGISTRY.register()
@@ -157,6 +160,18 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
         if self.opt['val'].get('bicubic') and self.opt['val'].get('metrics'):
             self._log_bicubic(dataloader)
+        if tb_logger:
+            self._log_sample(dataloader.dataset[0], current_iter, tb_logger)
+
+    def _log_sample(self, data, current_iter, tb_logger):
+        """Show in TensorBoard what the network makes of a detail of an image."""
+        def upscale(lq):
+            self.lq = self._to_device(lq)
+            self.test()
+            return self.output.cpu()
+
+        name = Path(data['lq_path']).stem
+        add_sample(tb_logger, make_sample(upscale, name, data['lq'], data['gt'], self.opt['scale']), current_iter)
 
     def _log_bicubic(self, dataloader):
         """Log what bicubic upscaling reaches on the same images with the same metrics."""

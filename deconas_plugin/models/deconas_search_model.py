@@ -8,26 +8,33 @@ import torch
 from basicsr.archs import build_network
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
+from torch.nn import functional as F
 
 from deconas_plugin.data.reward_set import RewardSet
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.controller_watch import ControllerWatch
 from deconas_plugin.search.history import SearchHistory
+from deconas_plugin.search.latency_table import LatencyTable
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Reward
 from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.search.weight_sampling import WeightSampler
+from deconas_plugin.training.part_times import PartTimes
 from deconas_plugin.training.processes import from_first, gathered, share_module
 from deconas_plugin.utils.options import save_options
+from deconas_plugin.visual.tensorboard import add_bit_probabilities
 
 
 @MODEL_REGISTRY.register()
 class DeCoNASSearchModel(DeCoNASModel):
     """Trains a supernet (network_g) and a controller (network_c) in turns.
 
-    Every iteration is a weight step with one genotype of the controller. After ``search.warmup_iter`` iterations, every
-    ``search.controller_freq`` iterations a controller round follows: ``search.controller_steps`` times genotypes are
-    sampled, scored on held-out patches with the shared weights, and the strategy is told their rewards.
+    Every iteration is a weight step with ``search.genotypes_per_step`` genotypes, drawn as ``search.weight_sampling``
+    says, which learn from the whole network too where ``search.distill_weight`` is set. After ``search.warmup_iter``
+    iterations, every ``search.controller_freq`` iterations a controller round follows: ``search.controller_steps``
+    times genotypes are sampled, scored on held-out patches with the shared weights, and the strategy is told their
+    rewards.
 
     Besides BasicSR's files it writes ``search_history.jsonl`` (every scored genotype), ``bit_probabilities.jsonl`` and
     ``options.yml`` into the experiment folder, and ``net_c_*.pth`` beside ``net_g_*.pth``.
@@ -44,11 +51,14 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.net_c = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self.load_controller()
         share_module(self.net_c)
-        self.strategy = build_strategy(self.net_c, search_opt['strategy'])
-        self.counter = ComplexityCounter.of(self.supernet)
+        self.strategy = build_strategy(self.net_c, search_opt['strategy'], self.opt['manual_seed'])
+        self.counter = build_counter(self.opt, self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
         self.rng = random.Random(self.opt['manual_seed'])
+        self.weight_sampler = WeightSampler(self.strategy, self.supernet.space, self.rng,
+                                            search_opt.get('weight_sampling', 'strategy'), search_opt['warmup_iter'])
+        self.distill_weight = search_opt.get('distill_weight', 0)
         # All processes draw the same genotypes without a word, as they start from one state and stay in step.
         torch.set_rng_state(from_first(torch.get_rng_state()))
         first = self.opt['rank'] == 0
@@ -57,6 +67,9 @@ class DeCoNASSearchModel(DeCoNASModel):
             save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
         self.watch = ControllerWatch(search_opt.get('min_entropy', 0.05) * self.supernet.space.num_bits)
         self.round_log = {}
+        # Those of the training pipeline, which replaces them; BasicSR's own has none.
+        self.times = PartTimes(self.opt['path']['experiments_root'])
+        self.tb_logger = None
 
     @property
     def supernet(self):
@@ -70,38 +83,56 @@ class DeCoNASSearchModel(DeCoNASModel):
             self.load_network(self.net_c, path, True, 'params')
 
     def train_forward(self):
-        return self.net_g(self.lq, self.weight_step_genotype())
+        # Joined along the batch: the whole network where others learn from it, then every genotype of this step.
+        whole = [self.counter.everything] if self.distill_weight else []
+        return torch.cat([self.net_g(self.lq, genotype) for genotype in whole + self.weight_step_genotypes()])
 
-    def weight_step_genotype(self):
-        """Genotype: What this process trains in this iteration."""
-        if self.search_opt.get('shared_genotype', False):
-            return self.strategy.ask(1)[0]
-        return self.strategy.ask(self.opt['world_size'])[self.opt['rank']]
+    def losses(self, output):
+        count = len(output) // len(self.gt)
+        gt, self.gt = self.gt, self.gt.repeat(count, 1, 1, 1)
+        losses = super().losses(output)
+        self.gt = gt
+        if self.distill_weight:
+            whole, others = output.split([len(gt), len(output) - len(gt)])
+            losses['l_distill'] = self.distill_weight * F.l1_loss(others, whole.detach().repeat(count - 1, 1, 1, 1))
+        return losses
+
+    def weight_step_genotypes(self):
+        """list[Genotype]: What this process trains in this iteration."""
+        processes = 1 if self.search_opt.get('shared_genotype', False) else self.opt['world_size']
+        count = self.search_opt.get('genotypes_per_step', 1)
+        drawn = [self.weight_sampler.draw(self.current_iter) for _ in range(count * processes)]
+        return drawn[self.opt['rank'] % processes::processes]
 
     def val_forward(self, net):
         """Validation shows the network that the controller finds likeliest."""
         return net(self.lq, self.strategy.candidates(0)[0])
 
     def optimize_parameters(self, current_iter):
+        self.current_iter = current_iter
         super().optimize_parameters(current_iter)
         self.log_dict.update(self.round_log)
         if current_iter > self.search_opt['warmup_iter'] and current_iter % self.search_opt['controller_freq'] == 0:
-            self.controller_round(current_iter)
+            with self.times.measure('controller'):
+                self.controller_round(current_iter)
 
     def controller_round(self, current_iter):
         """Train the controller for ``search.controller_steps`` steps; the weights rest."""
         started, steps = time.time(), self.search_opt['controller_steps']
         logs = []
-        for step in range(steps):
-            scores = self.score(self.strategy.ask(self.search_opt['num_samples']))
+        batches = self.reward_set.draws(self.search_opt['reward']['batch_size'], steps, self.rng)
+        for step, batch in enumerate(batches):
+            scores = self.score(self.strategy.ask(self.search_opt['num_samples']), batch)
             usable = self.watch.usable(scores, current_iter)
             if usable:
                 log = self.strategy.tell([score.genotype for score in usable], [score.reward for score in usable])
                 self.history.add_scores(current_iter, step, usable, log)
-                logs.append({'psnr': sum(score.psnr for score in usable) / len(usable), **log})
+                logs.append({**_means(usable), **log})
         if not logs:
             return
-        self.history.add_probabilities(current_iter, self.net_c.bit_probabilities())
+        self.history.add_probabilities(current_iter, self.strategy.bit_probabilities())
+        if self.tb_logger:
+            add_bit_probabilities(self.tb_logger, self.history.probabilities, current_iter)
         mean = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         self.watch.round_ended(mean, current_iter)
         self.round_log = {f'search/{name}': value for name, value in mean.items()}
@@ -109,12 +140,17 @@ class DeCoNASSearchModel(DeCoNASModel):
         get_root_logger().info(f'Controller round at iter {current_iter}, {steps} steps in '
                                f'{time.time() - started:.1f} s: {values}. Best so far: {self.history.best}')
 
-    def score(self, genotypes):
-        """list[Score]: What genotypes earn on a random batch; each process scores its share, all get the result."""
-        batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], self.rng)
+    def score(self, genotypes, batch):
+        """list[Score]: What genotypes earn on a batch; each process scores its share, all get the result."""
         own = self.reward.score(genotypes[self.opt['rank']::self.opt['world_size']], [batch])
         shares = [iter(share) for share in gathered(own)]
         return [next(shares[index % len(shares)]) for index in range(len(genotypes))]
+
+    def progress_values(self):
+        """dict: What a display shows besides the loss: of the last controller round, and the best genotype so far."""
+        shown = ('psnr', 'reward', 'baseline', 'entropy')
+        values = {name: self.round_log[f'search/{name}'] for name in shown if f'search/{name}' in self.round_log}
+        return {**values, 'best': self.history.best} if values else {}
 
     def save_networks(self, name):
         super().save_networks(name)
@@ -124,6 +160,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         state = super().training_state(epoch, current_iter)
         state['search'] = {
             'strategy': self.strategy.state_dict(),
+            'weight_sampler': self.weight_sampler.state_dict(),
             'rng': self.rng.getstate(),
             'history': self.history.state_dict(),
             'watch': self.watch.state_dict(),
@@ -135,10 +172,27 @@ class DeCoNASSearchModel(DeCoNASModel):
         super().resume_training(resume_state)
         state = resume_state['search']
         self.strategy.load_state_dict(state['strategy'])
+        self.weight_sampler.load_state_dict(state['weight_sampler'])
         self.rng.setstate(state['rng'])
         self.history.load_state_dict(state['history'])
         self.watch.load_state_dict(state['watch'])
         self.round_log = state['round_log']
+
+
+def _means(scores):
+    """dict[str, float]: Mean PSNR and mean of each part of the penalty, in dB."""
+    parts = {f'penalty_{name}': [score.penalties[name] for score in scores] for name in scores[0].penalties}
+    parts = {'psnr': [score.psnr for score in scores], **parts}
+    return {name: sum(values) / len(values) for name, values in parts.items()}
+
+
+def build_counter(opt, supernet):
+    """ComplexityCounter: Of a search's options."""
+    counter = ComplexityCounter.of(supernet)
+    path = opt['search'].get('latency_table')
+    if path is not None:
+        counter.latency_table = LatencyTable.load(path, counter)
+    return counter
 
 
 def build_reward(opt, supernet, counter):

@@ -2,6 +2,7 @@
 from basicsr.data import build_dataloader
 from torch.utils.data import Subset
 
+from deconas_plugin.training.loaders import leave_generators_alone
 from deconas_plugin.training.processes import total
 
 
@@ -18,7 +19,8 @@ class ShardedValidationMixin:
         # BasicSR cannot validate no image: a process without a share runs one that does not count.
         shard = Subset(dataset, indices or [0])
         shard.opt = dataset.opt
-        self.nondist_validation(build_dataloader(shard, dataset.opt), current_iter, tb_logger, save_img)
+        loader = leave_generators_alone(build_dataloader(shard, dataset.opt))
+        self.nondist_validation(loader, current_iter, tb_logger, save_img)
 
     def mean_over_images(self, value):
         """float: The mean over all images of a mean over those of this process."""

@@ -1,9 +1,13 @@
-"""What a genotype costs: parameters and Mult-Adds of its derived network, counted without building it.
+"""What a genotype costs: parameters, Mult-Adds and latency of its derived network, counted without building it.
+
+A derived network is a sum of parts, such as one operation over n features, and the cost of every part is counted (or,
+for latency, measured) once. So any genotype costs a few additions.
 
 Mult-Adds are multiply-add pairs of the convolutions for one 1280x720 output image ("Mult-Adds @720p"). Where the scale
 does not divide the output, the LR image is the largest that fits (x3: 426x240).
 """
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,20 +20,26 @@ OUTPUT_SIZE_720P = (1280, 720)
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters and multiply-adds; costs add up.
+    """What a network, or a part of it, costs; costs add up.
 
     Attributes:
         params (int): Trainable parameters.
         mult_adds (int): Multiply-add pairs.
+        latency (float | None): Milliseconds on the device of a latency table, where there is one.
     """
     params: int = 0
     mult_adds: int = 0
+    latency: float = None
 
     def __add__(self, other):
         return Cost(self.params + other.params, self.mult_adds + other.mult_adds)
 
     def __mul__(self, times):
         return Cost(self.params * times, self.mult_adds * times)
+
+    def figures(self):
+        """dict[str, float]: The costs that are known, by name."""
+        return {key: value for key, value in vars(self).items() if value is not None}
 
 
 class ComplexityCounter:
@@ -38,25 +48,68 @@ class ComplexityCounter:
     Args:
         space (SearchSpace): The search space.
         num_feat, num_in_ch, num_out_ch, upscale (int): The network, as in DeCoNASNet.
+        latency_table (LatencyTable | None): Measured on the device that matters; needed for latency only.
     """
 
-    def __init__(self, space, num_feat=64, num_in_ch=3, num_out_ch=3, upscale=2):
+    def __init__(self, space, num_feat=64, num_in_ch=3, num_out_ch=3, upscale=2, latency_table=None):
         self.space = space
         self.num_feat = num_feat
         self.num_in_ch = num_in_ch
         self.num_out_ch = num_out_ch
         self.upscale = upscale
+        self.latency_table = latency_table
         width, height = (size // upscale for size in OUTPUT_SIZE_720P)
         self.pixels = width * height
+        self._costs = {}
 
     @classmethod
-    def of(cls, net):
+    def of(cls, net, latency_table=None):
         """ComplexityCounter: For the space and sizes of a built DeCoNASSuperNet or DeCoNASNet."""
-        return cls(net.space, net.num_feat, net.num_in_ch, net.num_out_ch, net.upscale)
+        return cls(net.space, net.num_feat, net.num_in_ch, net.num_out_ch, net.upscale, latency_table)
 
     def count(self, genotype):
         """Cost: Of the network derived from a genotype; only what reaches its output."""
-        return self._skeleton + self._block(genotype) * self.space.num_block + self._fusion(genotype.global_fusion)
+        params = mult_adds = 0
+        parts = self.parts(genotype)
+        for part, times in parts.items():
+            cost = self._cost(part)
+            params += cost.params * times
+            mult_adds += cost.mult_adds * times
+        return Cost(params, mult_adds, self.latency_table and self.latency_table.predict(parts))
+
+    @staticmethod
+    def parts(genotype):
+        """Counter: How often each part occurs in the derived network. Parts are
+
+        - ``('skeleton',)``: all that no genotype changes,
+        - ``('operation', name, n)``: an operation over n features,
+        - ``('join', n)``: n features concatenated for the operations of a layer that read the same,
+        - ``('layer', m)``: mean of m operations, and channel attention,
+        - ``('fusion', n)``: 1x1 convolution over n features.
+        """
+        space = genotype.space
+        parts = Counter({('skeleton', ): 1, ('fusion', len(genotype.global_fusion)): 1})
+        for block, times in Counter(genotype.blocks).items():
+            parts['fusion', len(block.local_fusion)] += times
+            for k in block.live_layers:
+                layer_inputs = block.layer_inputs[k]
+                parts['layer', sum(map(bool, layer_inputs))] += times
+                for name, inputs in zip(space.operations, layer_inputs, strict=True):
+                    if inputs:
+                        parts['operation', name, len(inputs)] += times
+                for inputs in set(layer_inputs):
+                    if len(inputs) > 1:
+                        parts['join', len(inputs)] += times
+        return parts
+
+    def every_part(self):
+        """list[tuple]: All parts of which networks of the space are made."""
+        space = self.space
+        longest_fusion = max(space.num_block, space.num_layer) + 1
+        return [('skeleton', ), *(('fusion', n) for n in range(1, longest_fusion + 1)),
+                *(('layer', m) for m in range(len(space.operations) + 1)),
+                *(('join', n) for n in range(2, space.num_layer + 1)),
+                *(('operation', name, n) for name in space.operations for n in range(1, space.num_layer + 1))]
 
     @cached_property
     def everything(self):
@@ -64,17 +117,23 @@ class ComplexityCounter:
         return Genotype(self.space, (1, ) * self.space.num_bits)
 
     @cached_property
+    def nothing(self):
+        """Genotype: The one without any bit set, whose network is the smallest."""
+        return Genotype(self.space, (0, ) * self.space.num_bits)
+
+    @cached_property
     def largest(self):
         """Cost: Of the network with everything selected."""
         return self.count(self.everything)
 
     def searched_params(self, genotype):
-        """int: Operation weights of one block that the genotype selects and its output needs, without biases."""
+        """int: Operation weights that the genotype selects and the output needs, without biases; counted once where
+        blocks share their genotype."""
         return self._selected(genotype, self._slices)
 
     @property
     def searchable_params(self):
-        """int: Operation weights of one block with everything selected, without biases."""
+        """int: As :meth:`searched_params` with everything selected."""
         return self.searched_params(self.everything)
 
     def paper_params(self, genotype):
@@ -85,20 +144,13 @@ class ComplexityCounter:
     @staticmethod
     def _selected(genotype, slices):
         return sum(
-            len(inputs) * weights for k in genotype.live_layers
-            for inputs, weights in zip(genotype.layer_inputs[k], slices, strict=True))
-
-    def _conv(self, weights, biases, pixels):
-        # A convolution of stride 1 uses each of its weights once per output pixel, dense or depthwise.
-        return Cost(weights + biases, weights * pixels)
+            len(inputs) * weights for block in set(genotype.blocks) for k in block.live_layers
+            for inputs, weights in zip(block.layer_inputs[k], slices, strict=True))
 
     @cached_property
     def _slices(self):
         """list[int]: Weights of every candidate operation for one earlier feature."""
-        return [
-            sum(map(math.prod, build_operation(name).weight_shapes(self.num_feat).values()))
-            for name in self.space.operations
-        ]
+        return [build_operation(name).num_weights(self.num_feat) for name in self.space.operations]
 
     @cached_property
     def _paper_slices(self):
@@ -110,25 +162,32 @@ class ComplexityCounter:
             slices.append(sum(map(math.prod, shapes.values())) if depthwise is None else depthwise + self.num_feat)
         return slices
 
-    @cached_property
-    def _attention(self):
+    def _cost(self, part):
+        if part not in self._costs:
+            kind, *arguments = part
+            self._costs[part] = getattr(self, f'_{kind}')(*arguments)
+        return self._costs[part]
+
+    def _conv(self, weights, biases, pixels):
+        # A convolution of stride 1 uses each of its weights once per output pixel.
+        return Cost(weights + biases, weights * pixels)
+
+    def _operation(self, name, num_inputs):
+        operation = build_operation(name)
+        return Cost(operation.num_weights(self.num_feat) * num_inputs + self.num_feat,
+                    operation.mult_adds(self.num_feat) * num_inputs * self.pixels)
+
+    def _join(self, num_inputs):
+        return Cost()
+
+    def _layer(self, num_operations):
         squeezed = squeezed_channels(self.num_feat)
         return (self._conv(self.num_feat * squeezed, squeezed, 1) +
                 self._conv(self.num_feat * squeezed, self.num_feat, 1))
 
-    def _fusion(self, inputs):
-        return self._conv(len(inputs) * self.num_feat**2, self.num_feat, self.pixels)
+    def _fusion(self, num_inputs):
+        return self._conv(num_inputs * self.num_feat**2, self.num_feat, self.pixels)
 
-    def _block(self, genotype):
-        cost = self._fusion(genotype.local_fusion)
-        for k in genotype.live_layers:
-            cost += self._attention
-            for inputs, weights in zip(genotype.layer_inputs[k], self._slices, strict=True):
-                if inputs:
-                    cost += self._conv(len(inputs) * weights, self.num_feat, self.pixels)
-        return cost
-
-    @cached_property
     def _skeleton(self):
         feat, pixels = self.num_feat, self.pixels
         cost = self._conv(9 * self.num_in_ch * feat, feat, pixels)

@@ -18,6 +18,7 @@ class DerivationFiles:
 
     Attributes:
         genotype, weights, train_options, test_options (Path): The files.
+        front (Path): Folder of the genotypes of the Pareto front, one file each, cheapest first.
     """
 
     def __init__(self, experiment, name='derived'):
@@ -25,36 +26,40 @@ class DerivationFiles:
         self.name = f'{experiment.opt["name"]}_{name}'
         folder = experiment.folder / name
         self.genotype = folder / 'genotype.yml'
+        self.front = folder / 'front'
         self.weights = folder / 'net_g_inherited.pth'
         self.train_options = folder / f'train_{self.name}.yml'
         self.test_options = folder / f'test_{self.name}.yml'
 
-    def write(self, scores, provenance):
+    def write(self, scores, front, provenance):
         """Write all files.
 
         Args:
             scores (list[Score]): Best first, as the derivation gives them.
+            front (list[Score]): The Pareto front, cheapest first.
             provenance (dict): How they came about, for ``genotype.yml``.
         """
         experiment, best = self.experiment, scores[0]
         mkdir_and_rename(str(self.genotype.parent))
-        cost = experiment.counter.count(best.genotype)
-        save_options(
-            {
-                'genotype': best.genotype.to_dict(),
-                'connections': best.genotype.describe(),
-                'result': dict(
-                    psnr=best.psnr,
-                    reward=best.reward,
-                    penalties=best.penalties,
-                    params=cost.params,
-                    mult_adds=cost.mult_adds),
-                'provenance': provenance,
-            }, self.genotype, 'Found by DeCoNAS. psnr and reward: dB on the reward set; mult_adds: for 1280x720 output')
+        self.front.mkdir()
+        self._write_genotype(best, provenance, self.genotype)
+        for number, score in enumerate(front, 1):
+            self._write_genotype(score, provenance, self.front / f'genotype_{number}.yml')
         save_tensors({'params': experiment.supernet.derive(best.genotype).cpu().state_dict()}, self.weights)
         save_options(self._train(best.genotype), self.train_options, 'Trains the derived network')
         save_options(self._test(best.genotype), self.test_options,
                      'Tests the derived network; model_type: SRModel, of BasicSR itself, works too')
+
+    def _write_genotype(self, score, provenance, path):
+        save_options(
+            {
+                'genotype': score.genotype.to_dict(),
+                'connections': score.genotype.describe(),
+                'result': {'psnr': score.psnr, 'reward': score.reward, 'penalties': score.penalties,
+                           **self.experiment.counter.count(score.genotype).figures()},
+                'provenance': provenance,
+            }, path, 'Found by DeCoNAS. psnr and reward: dB on the reward set; mult_adds: for 1280x720 output; '
+            'latency: ms')
 
     def _train(self, genotype):
         opt = self.experiment.opt
@@ -87,7 +92,8 @@ class DerivationFiles:
 
     def _common(self, model_type, genotype):
         opt = self.experiment.opt
-        return dict(name=self.name, model_type=model_type, scale=opt['scale'], num_gpu='auto',
+        plugins = {'plugins': opt['plugins']} if opt.get('plugins') else {}
+        return dict(**plugins, name=self.name, model_type=model_type, scale=opt['scale'], num_gpu='auto',
                     manual_seed=opt['manual_seed'], network_g=self._network(genotype))
 
     def _network(self, genotype):

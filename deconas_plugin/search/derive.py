@@ -13,21 +13,24 @@ class Budget:
     Attributes:
         max_params (float | None): Parameters.
         max_mult_adds (float | None): Mult-Adds @720p.
+        max_latency (float | None): Milliseconds, for which the counter needs a latency table.
     """
     max_params: float = None
     max_mult_adds: float = None
+    max_latency: float = None
 
     def allows(self, cost):
         """bool: Whether a Cost keeps within the budget."""
-        return ((self.max_params is None or cost.params <= self.max_params) and
-                (self.max_mult_adds is None or cost.mult_adds <= self.max_mult_adds))
+        figures = cost.figures()
+        limits = {'params': self.max_params, 'mult_adds': self.max_mult_adds, 'latency': self.max_latency}
+        return all(figures[name] <= limit for name, limit in limits.items() if limit is not None)
 
 
 def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_size):
     """Score candidates on the whole reward set with shared weights.
 
     Args:
-        strategy: The search strategy; proposes the greedy genotype and samples.
+        strategy: The search strategy; proposes its best guess and others.
         reward (Reward): Scores.
         reward_set (RewardSet): All of its patches are used.
         counter (ComplexityCounter): Counts cost.
@@ -39,8 +42,10 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
         list[Score]: Of different genotypes within the budget, best reward first.
 
     Raises:
-        DeCoNASError: No candidate keeps within the budget.
+        DeCoNASError: No candidate keeps within the budget, or it cannot be told.
     """
+    if budget.max_latency is not None and counter.latency_table is None:
+        raise DeCoNASError('derive.max_latency: expected a search with search.latency_table, or --latency-table')
     candidates = _candidates(strategy, counter, num_samples, budget)
     batches = list(reward_set.batches(batch_size))
     return sorted(reward.score(candidates, batches), key=lambda score: score.reward, reverse=True)
@@ -48,9 +53,9 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
 
 def _candidates(strategy, counter, num_samples, budget):
     allowed, seen = {}, []
-    for _ in range(MAX_DRAWS):
+    for draw in range(MAX_DRAWS):
         # Sampling costs next to nothing beside scoring: draw until enough candidates keep within the budget.
-        for genotype in strategy.candidates(num_samples):
+        for genotype in strategy.ask(num_samples or 1) if draw else strategy.candidates(num_samples):
             cost = counter.count(genotype)
             seen.append(cost)
             if budget.allows(cost) and len(allowed) <= num_samples:
@@ -58,9 +63,11 @@ def _candidates(strategy, counter, num_samples, budget):
         if len(allowed) > num_samples:
             break
     if not allowed:
+        floor = counter.count(counter.nothing)
         smallest = min(seen, key=lambda cost: (cost.mult_adds, cost.params))
         raise DeCoNASError(
             f'derive: none of {len(seen)} sampled genotypes keeps within {budget}; the smallest has '
-            f'{smallest.params:,} params and {smallest.mult_adds / 1e9:.1f} G Mult-Adds @720p: raise the budget or '
-            'search with a larger penalty')
+            f'{smallest.params:,} params and {smallest.mult_adds / 1e9:.1f} G Mult-Adds @720p, the smallest of the '
+            f'space {floor.params:,} and {floor.mult_adds / 1e9:.1f} G: raise the budget, or search with a larger '
+            'penalty or a smaller num_feat')
     return list(allowed)

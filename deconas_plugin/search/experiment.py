@@ -1,4 +1,5 @@
 """A search on disk: its options and a checkpoint, ready to derive from."""
+import math
 import re
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import yaml
 from basicsr.archs import build_network
 
 from deconas_plugin.errors import DeCoNASError
-from deconas_plugin.models.deconas_search_model import build_reward, build_reward_set
-from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.models.deconas_search_model import build_counter, build_reward, build_reward_set
+from deconas_plugin.search.history import read_history
 from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.utils.state_files import load_state
+from deconas_plugin.utils.user_code import import_user_code
 from deconas_plugin.utils.weights import check_state
 
 
@@ -20,15 +22,18 @@ class SearchExperiment:
     Args:
         folder (str | Path): Its experiment folder.
         iteration (int | None): Which checkpoint. Default: the latest.
+        latency_table (str | None): File of tools/latency.py. Default: as in the options.
 
     Raises:
         DeCoNASError: The folder holds no search, or not this checkpoint.
         WeightsError: The checkpoint does not fit the options.
     """
 
-    def __init__(self, folder, iteration=None):
+    def __init__(self, folder, iteration=None, latency_table=None):
         self.folder = Path(folder)
         self.opt = self._options()
+        if latency_table is not None:
+            self.opt['search']['latency_table'] = latency_table
         self.iteration = self._latest() if iteration is None else iteration
         self.device = torch.device('cuda' if self.opt['num_gpu'] != 0 and torch.cuda.is_available() else 'cpu')
         self.supernet = build_network(self.opt['network_g'])
@@ -36,8 +41,10 @@ class SearchExperiment:
         self.supernet.to(self.device, memory_format=torch.channels_last).eval()
         self.controller = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self._load(self.controller, 'net_c')
-        self.strategy = build_strategy(self.controller, self.opt['search']['strategy'])
-        self.counter = ComplexityCounter.of(self.supernet)
+        self.strategy = build_strategy(self.controller, self.opt['search']['strategy'], self.opt['manual_seed'])
+        last_iter = math.inf if self.iteration == 'latest' else self.iteration
+        self.strategy.recall(*read_history(self.folder, self.supernet.space, last_iter))
+        self.counter = build_counter(self.opt, self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
 
@@ -46,7 +53,9 @@ class SearchExperiment:
         if not path.is_file():
             raise DeCoNASError(f'{self.folder}: expected the folder of a search (with options.yml), such as '
                                'experiments/search_DeCoNAS_x2')
-        return yaml.safe_load(path.read_text(encoding='utf-8'))
+        opt = yaml.safe_load(path.read_text(encoding='utf-8'))
+        import_user_code(opt)
+        return opt
 
     def _latest(self):
         names = [path.stem.removeprefix('net_c_') for path in (self.folder / 'models').glob('net_c_*.pth')]

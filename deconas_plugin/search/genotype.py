@@ -6,17 +6,22 @@ from pathlib import Path
 import yaml
 
 from deconas_plugin.errors import GenotypeError
+from deconas_plugin.search.block_genotype import BlockGenotype, fused
 from deconas_plugin.search.search_space import SearchSpace
 
 # The network that the paper found for x2; it fuses all features.
 NAMED_GENOTYPES = {'DeCoNASNet_x2': '111 110100 011000010 010011100001'}
+
+# In the text of a genotype whose blocks differ; so that the text tells it from one for all blocks.
+BETWEEN_BLOCKS = '|'
 
 
 @dataclass(frozen=True)
 class Genotype:
     """A point of a search space.
 
-    Bits are grouped layer -> earlier feature -> operation, then (with the fusion search) local and global fusion.
+    Bits are grouped layer -> earlier feature -> operation, then (with the fusion search) local and global fusion. Where
+    the space does not share blocks, every block has such a group, and their texts are separated by ``|``.
 
     Args:
         space (SearchSpace): The space it belongs to.
@@ -44,7 +49,7 @@ class Genotype:
             value (Genotype | str): A genotype, bits (spaces are ignored), the name of a published genotype, or the path
                 of a ``genotype.yml``.
             num_block, num_layer, operations: The space, see :class:`SearchSpace`. Whether fusion was searched follows
-                from the number of bits.
+                from the number of bits, whether blocks are shared from the absence of ``|``.
 
         Returns:
             Genotype: The genotype.
@@ -52,13 +57,12 @@ class Genotype:
         Raises:
             GenotypeError: It is none of these, or does not fit the space.
         """
-        spaces = [
-            SearchSpace(num_block, num_layer, *([operations] if operations else []), search_fusion=fusion)
-            for fusion in (False, True)
-        ]
         genotype = value if isinstance(value, Genotype) else None
         if genotype is None and isinstance(value, (str, Path)) and str(value).endswith(('.yml', '.yaml')):
             genotype = cls.load(value)
+        share = BETWEEN_BLOCKS not in str(value) if genotype is None else genotype.space.share_blocks
+        sizes = (num_block, num_layer, *([operations] if operations else []))
+        spaces = [SearchSpace(*sizes, search_fusion=fusion, share_blocks=share) for fusion in (False, True)]
         if genotype is not None:
             if genotype.space not in spaces:
                 raise GenotypeError(f'genotype: expected one for {spaces[0]}, got one for {genotype.space}')
@@ -81,43 +85,43 @@ class Genotype:
         return groups
 
     @cached_property
-    def layer_inputs(self):
-        """tuple: ``layer_inputs[k][o]`` are the earlier features (tuple[int]) that operation o of layer k reads."""
-        layers, start = [], 0
-        for layer in range(self.space.num_layer):
-            connections = self._decisions[start:start + layer + 1]
-            start += layer + 1
-            layers.append(
-                tuple(
-                    tuple(feature for feature, bits in enumerate(connections) if bits[operation])
-                    for operation in range(len(self.space.operations))))
-        return tuple(layers)
+    def blocks(self):
+        """tuple[BlockGenotype]: One per block, the very same where the space shares it."""
+        size, space = len(self.space.block_decisions), self.space
+        own = [BlockGenotype.from_decisions(space, self._decisions[start:start + size])
+               for start in range(0, size * (1 if space.share_blocks else space.num_block), size)]
+        return tuple(own * space.num_block if space.share_blocks else own)
 
     @cached_property
+    def shared_block(self):
+        """BlockGenotype: Of all blocks.
+
+        Raises:
+            GenotypeError: Every block has its own.
+        """
+        if not self.space.share_blocks:
+            raise GenotypeError('genotype: every block has its own connections; expected a space with share_blocks')
+        return self.blocks[0]
+
+    @property
+    def layer_inputs(self):
+        """tuple: Of the shared block, see BlockGenotype."""
+        return self.shared_block.layer_inputs
+
+    @property
     def local_fusion(self):
-        """tuple[int]: Features of a block that its 1x1 fusion reads; the last layer always is one of them."""
-        return self._fused(self.space.num_layer, self._decisions[-2] if self.space.search_fusion else None)
+        """tuple[int]: Of the shared block, see BlockGenotype."""
+        return self.shared_block.local_fusion
+
+    @property
+    def live_layers(self):
+        """tuple[int]: Of the shared block, see BlockGenotype."""
+        return self.shared_block.live_layers
 
     @cached_property
     def global_fusion(self):
         """tuple[int]: What the global 1x1 fusion reads: 0 is the input of block 1, b+1 the output of block b."""
-        return self._fused(self.space.num_block, self._decisions[-1] if self.space.search_fusion else None)
-
-    @staticmethod
-    def _fused(last, bits):
-        bits = (1, ) * last if bits is None else bits
-        return tuple(feature for feature, bit in enumerate(bits) if bit) + (last, )
-
-    @cached_property
-    def live_layers(self):
-        """tuple[int]: Layers whose output reaches the output of the block, in order of computation."""
-        live = {feature - 1 for feature in self.local_fusion if feature}
-        for layer in reversed(range(self.space.num_layer)):
-            if layer in live:
-                # A layer without operations passes the last feature on.
-                read = set().union(*self.layer_inputs[layer]) or {layer}
-                live |= {feature - 1 for feature in read if feature}
-        return tuple(sorted(live))
+        return fused(self.space.num_block, self._decisions[-1] if self.space.search_fusion else None)
 
     def describe(self):
         """Say in words what each layer reads.
@@ -125,13 +129,11 @@ class Genotype:
         Returns:
             dict[str, str | dict]: Readable connections, for ``genotype.yml`` and tables.
         """
-        connections = {}
-        for layer, operations in enumerate(self.layer_inputs):
-            connections[_feature_name(layer + 1)] = {
-                name: ', '.join(_feature_name(feature) for feature in inputs)
-                for name, inputs in zip(self.space.operations, operations, strict=True) if inputs
-            } or f'passes on {_feature_name(layer)}'
-        connections['local fusion'] = ', '.join(_feature_name(feature) for feature in self.local_fusion)
+        if self.space.share_blocks:
+            connections = self.shared_block.describe(self.space.operations)
+        else:
+            connections = {f'block {index}': block.describe(self.space.operations)
+                           for index, block in enumerate(self.blocks)}
         connections['global fusion'] = ', '.join(
             f'block {feature - 1}' if feature else 'shallow feature' for feature in self.global_fusion)
         return connections
@@ -143,7 +145,8 @@ class Genotype:
             num_block=self.space.num_block,
             num_layer=self.space.num_layer,
             operations=list(self.space.operations),
-            search_fusion=self.space.search_fusion)
+            search_fusion=self.space.search_fusion,
+            **({} if self.space.share_blocks else {'share_blocks': False}))
 
     @classmethod
     def from_dict(cls, data):
@@ -156,8 +159,14 @@ class Genotype:
         missing = [key for key in keys if key not in data]
         if missing:
             raise GenotypeError(f'genotype: expected the keys {", ".join(keys)}; missing: {", ".join(missing)}')
-        space = SearchSpace(data['num_block'], data['num_layer'], tuple(data['operations']), data['search_fusion'])
+        space = SearchSpace(data['num_block'], data['num_layer'], tuple(data['operations']), data['search_fusion'],
+                            data.get('share_blocks', True))
         return cls(space, _read_bits(data['bits']))
+
+    @classmethod
+    def from_text(cls, space, text):
+        """Genotype: The one of a space that printed as ``text``."""
+        return cls(space, _read_bits(text))
 
     @classmethod
     def load(cls, path):
@@ -175,24 +184,26 @@ class Genotype:
         return cls.from_dict(data.get('genotype', data))
 
     def __str__(self):
-        groups, start = [], 0
-        width = len(self.space.operations)
-        for layer in range(self.space.num_layer):
-            groups.append(self.bits[start:start + (layer + 1) * width])
-            start += (layer + 1) * width
-        if self.space.search_fusion:
-            groups += self._decisions[-2:]
-        return ' '.join(''.join(map(str, group)) for group in groups)
+        space, width, start = self.space, len(self.space.operations), 0
+        sizes = [(layer + 1) * width for layer in range(space.num_layer)]
+        sizes += [space.num_layer] if space.search_fusion else []
+        texts = []
+        for _ in range(1 if space.share_blocks else space.num_block):
+            groups = []
+            for size in sizes:
+                groups.append(''.join(map(str, self.bits[start:start + size])))
+                start += size
+            texts.append(' '.join(groups))
+        if space.search_fusion:
+            rest = ''.join(map(str, self.bits[start:]))
+            texts = [f'{texts[0]} {rest}'] if space.share_blocks else [*texts, rest]
+        return f' {BETWEEN_BLOCKS} '.join(texts)
 
 
 def _read_bits(value):
     text = NAMED_GENOTYPES.get(value, value) if isinstance(value, str) else value
-    digits = ''.join(text.split()) if isinstance(text, str) else ''
+    digits = ''.join(text.replace(BETWEEN_BLOCKS, ' ').split()) if isinstance(text, str) else ''
     if not digits or not set(digits) <= {'0', '1'}:
         raise GenotypeError(f'genotype: expected bits in quotes such as "111 110100 ...", a genotype.yml or one of '
                             f'{", ".join(NAMED_GENOTYPES)}; got {value!r}')
     return tuple(map(int, digits))
-
-
-def _feature_name(feature):
-    return f'layer {feature - 1}' if feature else 'block input'

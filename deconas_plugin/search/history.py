@@ -1,5 +1,6 @@
 """What a search has seen, one line per scored genotype, readable while it runs."""
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -48,8 +49,7 @@ class SearchHistory:
                 'penalties': score.penalties,
                 **log,
                 'reward': score.reward,
-                'params': cost.params,
-                'mult_adds': cost.mult_adds,
+                **cost.figures(),
                 'time': round(time.time() - self.started, 3),
             })
             if self._best is None or score.reward > self._best.reward:
@@ -57,11 +57,17 @@ class SearchHistory:
         self._append(self.scores_path, lines)
 
     def add_probabilities(self, current_iter, probabilities):
-        """Record how likely each bit is: Tensor (num_bits,)."""
+        """Record how likely each bit is: list[float], num_bits of them."""
         self._append(self.probabilities_path, [{
             'iter': current_iter,
-            'probabilities': [round(value, 5) for value in probabilities.tolist()]
+            'probabilities': [round(value, 5) for value in probabilities]
         }])
+
+    @property
+    def probabilities(self):
+        """list[list[float]]: Of every round so far, (rounds, bits)."""
+        lines = self.probabilities_path.read_text(encoding='utf-8').splitlines()
+        return [json.loads(line)['probabilities'] for line in lines]
 
     @property
     def best(self):
@@ -95,6 +101,24 @@ class SearchHistory:
         if self.writes:
             with explained(path), open(path, 'a', encoding='utf-8') as file:
                 file.writelines(json.dumps(line) + '\n' for line in lines)
+
+
+def read_history(folder, space, last_iter=math.inf):
+    """Read what a search has scored.
+
+    Args:
+        folder (str | Path): The experiment folder.
+        space (SearchSpace): Of the search.
+        last_iter (int): Up to this weight step. Default: all.
+
+    Returns:
+        tuple[list[Genotype], list[float]]: The genotypes in the order in which they were scored, and their rewards.
+    """
+    path = Path(folder, 'search_history.jsonl')
+    lines = map(json.loads, path.read_text(encoding='utf-8').splitlines()) if path.is_file() else ()
+    scored = [(Genotype.from_text(space, line['genotype']), line['reward']) for line in lines
+              if line['iter'] <= last_iter]
+    return [genotype for genotype, _ in scored], [reward for _, reward in scored]
 
 
 def _synced_size(path):

@@ -1,4 +1,6 @@
 """The price of complexity, in dB of PSNR."""
+from abc import ABC, abstractmethod
+
 from mmengine.registry import Registry
 
 from deconas_plugin.errors import OptionError
@@ -6,22 +8,64 @@ from deconas_plugin.errors import OptionError
 MEASURES = Registry('complexity measure', scope='deconas')
 
 
+class Measure(ABC):
+    """A complexity measure.
+
+    Args:
+        counter (ComplexityCounter): Counts.
+    """
+
+    def __init__(self, counter):
+        self.counter = counter
+
+    @abstractmethod
+    def value(self, genotype):
+        """float: The cost of the derived network, in the unit of the measure."""
+
+    def share(self, genotype):
+        """float: The cost as a share of that of the network with everything selected."""
+        return self.value(genotype) / self.value(self.counter.everything)
+
+
 @MEASURES.register_module(name='params')
-def params_share(counter, genotype):
-    """float: Share of the searchable operation weights that a genotype uses."""
-    return counter.searched_params(genotype) / counter.searchable_params
+class Params(Measure):
+    """Parameters; the share is that of the searchable operation weights, as in the paper."""
+
+    def value(self, genotype):
+        return self.counter.count(genotype).params
+
+    def share(self, genotype):
+        return self.counter.searched_params(genotype) / self.counter.searchable_params
 
 
 @MEASURES.register_module(name='mult_adds')
-def mult_adds_share(counter, genotype):
-    """float: Mult-Adds of the derived network over those of the one with everything selected."""
-    return counter.count(genotype).mult_adds / counter.largest.mult_adds
+class MultAdds(Measure):
+    """Mult-Adds @720p."""
+
+    def value(self, genotype):
+        return self.counter.count(genotype).mult_adds
+
+
+@MEASURES.register_module(name='latency')
+class Latency(Measure):
+    """Milliseconds on the device of ``search.latency_table``."""
+
+    def __init__(self, counter):
+        super().__init__(counter)
+        if counter.latency_table is None:
+            raise OptionError('search.latency_table: missing; the measure latency needs it, make one with '
+                              'tools/latency.py')
+
+    def value(self, genotype):
+        return self.counter.count(genotype).latency
 
 
 @MEASURES.register_module(name='paper')
-def paper_share(counter, genotype):
-    """float: The share as the reference implementation counts it, without the pointwise part of separable ones."""
-    return counter.paper_params(genotype) / counter.paper_params(counter.everything)
+class PaperParams(Measure):
+    """Searchable operation weights as the reference counts them, without the pointwise part of separable ones."""
+
+    def value(self, genotype):
+        return self.counter.paper_params(genotype)
 
 
 class Penalty:
@@ -29,22 +73,39 @@ class Penalty:
 
     Args:
         counter (ComplexityCounter): Counts.
-        terms (list[dict]): ``{type, weight}`` each: a measure of the registry, and its price in dB where the measure
-            is 1, the whole network.
+        terms (list[dict]): ``{type, weight}``: a measure of the registry, and its price in dB where its share is 1, the
+            whole network. Or ``{type, weight, target}``: the cost up to the target, in the unit of the measure, is
+            free, and the weight is the price in dB of an excess as large as the target.
 
     Raises:
-        OptionError: A measure is not registered.
+        OptionError: A measure is not registered or lacks its table, is named twice, or the target is out of reach.
     """
 
     def __init__(self, counter, terms):
-        self.counter = counter
-        self.terms = []
+        self.terms = {}
         for term in terms:
-            if term['type'] not in MEASURES.module_dict:
+            name = term['type']
+            if name not in MEASURES.module_dict:
                 raise OptionError(f'search.penalty.type: expected one of {", ".join(MEASURES.module_dict)}, '
-                                  f'got {term["type"]!r}')
-            self.terms.append((term['type'], MEASURES.module_dict[term['type']], term['weight']))
+                                  f'got {name!r}')
+            if name in self.terms:
+                raise OptionError(f'search.penalty: {name} is there twice; expected one term per measure')
+            measure = MEASURES.module_dict[name](counter)
+            target = term.get('target')
+            if target is not None:
+                _check_target(measure, name, target)
+            self.terms[name] = (measure, term['weight'], target)
 
     def __call__(self, genotype):
         """dict[str, float]: What each measure of a genotype costs, in dB."""
-        return {name: weight * measure(self.counter, genotype) for name, measure, weight in self.terms}
+        return {name: weight * (measure.share(genotype) if target is None
+                                else max(0.0, measure.value(genotype) / target - 1))
+                for name, (measure, weight, target) in self.terms.items()}
+
+
+def _check_target(measure, name, target):
+    floor = measure.value(measure.counter.nothing)
+    if target < floor:
+        raise OptionError(f'search.penalty: {name}: the target {target:.4g} is below {floor:.4g}, which the smallest '
+                          f'network of the space costs with num_feat {measure.counter.num_feat}; raise it, or lower '
+                          'network_g.num_feat or num_block')

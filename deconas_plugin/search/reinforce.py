@@ -1,15 +1,17 @@
 """REINFORCE: moves the controller towards genotypes that earn more than the baseline (Williams, 1992)."""
+import math
+
 import torch
 
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.strategy import STRATEGIES
+from deconas_plugin.search.strategy import STRATEGIES, SearchStrategy
 
 BASELINES = ('moving_average', 'leave_one_out')
+SQUARE_DECAY = 0.9
 
 
 @STRATEGIES.register_module(name='reinforce')
-class Reinforce:
+class Reinforce(SearchStrategy):
     """The search strategy of the paper: ask for genotypes, score them, tell their rewards.
 
     Args:
@@ -18,13 +20,22 @@ class Reinforce:
         baseline (str): 'moving_average' of the rewards, or 'leave_one_out': the mean reward of the other genotypes of
             the same step (needs at least two). Default: 'moving_average'.
         baseline_decay (float): Decay of the moving average. Default: 0.99.
-        entropy_weight (float): Bonus per nat of entropy. Default: 1e-4.
+        entropy_weight (float): Bonus per nat of entropy, in the unit of the advantage. Default: 1e-4.
+        normalize (bool): Divide advantages by a moving root mean square of theirs. Learning then does not depend on
+            how many dB lie between good and bad genotypes, and ``entropy_weight`` needs no tuning: 0.2 works from 18 to
+            38 bits. Default: False, as in the paper.
 
     Raises:
         OptionError: There is no such baseline.
     """
 
-    def __init__(self, controller, lr=3e-4, baseline='moving_average', baseline_decay=0.99, entropy_weight=1e-4):
+    def __init__(self,
+                 controller,
+                 lr=3e-4,
+                 baseline='moving_average',
+                 baseline_decay=0.99,
+                 entropy_weight=1e-4,
+                 normalize=False):
         if baseline not in BASELINES:
             raise OptionError(f'search.strategy.baseline: expected one of {", ".join(BASELINES)}, got {baseline!r}')
         self.controller = controller
@@ -32,21 +43,16 @@ class Reinforce:
         self.baseline = baseline
         self.baseline_decay = baseline_decay
         self.entropy_weight = entropy_weight
+        self.normalize = normalize
         self.mean_reward = None
+        self.mean_square = 0.0
+        self.square_weight = 0.0
 
     def ask(self, num_samples):
-        """Sample genotypes to be scored.
-
-        Args:
-            num_samples (int): How many.
-
-        Returns:
-            list[Genotype]: Drawn from the controller.
-        """
         return self._genotypes(self.controller.sample(num_samples))
 
     def candidates(self, num_samples):
-        """list[Genotype]: What the derivation shall choose from: the greedy genotype, then samples."""
+        """list[Genotype]: The greedy genotype, then samples."""
         return self._genotypes(self.controller.greedy()) + self.ask(num_samples)
 
     def tell(self, genotypes, rewards):
@@ -64,7 +70,7 @@ class Reinforce:
         advantages = (rewards - baselines).float()
         bits = torch.tensor([genotype.bits for genotype in genotypes])
         log_prob, entropy = self.controller.evaluate(bits)
-        loss = -(log_prob * advantages + self.entropy_weight * entropy).mean()
+        loss = -(log_prob * advantages / self._scale(advantages) + self.entropy_weight * entropy).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -77,7 +83,7 @@ class Reinforce:
         }
 
     def _genotypes(self, bits):
-        return [Genotype(self.controller.space, tuple(row)) for row in bits.tolist()]
+        return [self.controller.space.genotype(row) for row in bits.tolist()]
 
     def _baselines(self, rewards):
         """Tensor: The baseline of every reward; the moving average moves on."""
@@ -91,11 +97,27 @@ class Reinforce:
             return (rewards.sum() - rewards) / (len(rewards) - 1)
         return torch.full_like(rewards, previous)
 
+    def _scale(self, advantages):
+        """float: Root mean square of the advantages so far, newer ones weighing more; 1 where nothing is scaled."""
+        if not self.normalize:
+            return 1.0
+        self.mean_square = SQUARE_DECAY * self.mean_square + (1 - SQUARE_DECAY) * advantages.square().mean().item()
+        self.square_weight = SQUARE_DECAY * self.square_weight + 1 - SQUARE_DECAY
+        return math.sqrt(self.mean_square / self.square_weight) or 1.0
+
+    def bit_probabilities(self):
+        return self.controller.bit_probabilities().tolist()
+
     def state_dict(self):
-        """dict: All that a later :meth:`load_state_dict` needs, but the controller's own weights."""
-        return {'mean_reward': self.mean_reward, 'optimizer': self.optimizer.state_dict()}
+        return {
+            'mean_reward': self.mean_reward,
+            'mean_square': self.mean_square,
+            'square_weight': self.square_weight,
+            'optimizer': self.optimizer.state_dict()
+        }
 
     def load_state_dict(self, state):
-        """Continue from :meth:`state_dict`."""
         self.mean_reward = state['mean_reward']
+        self.mean_square = state['mean_square']
+        self.square_weight = state['square_weight']
         self.optimizer.load_state_dict(state['optimizer'])

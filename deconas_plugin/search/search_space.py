@@ -31,6 +31,7 @@ class SearchSpace:
         num_layer (int): Layers in a block.
         operations (tuple[str]): Names of the candidate operations, in the order of their bits.
         search_fusion (bool): Whether local and global feature fusion are searched too; otherwise all is fused.
+        share_blocks (bool): Whether all blocks are alike, as in the paper; otherwise each has bits of its own.
 
     Raises:
         GenotypeError: A size is below 1, or the operations are missing or named twice.
@@ -39,9 +40,12 @@ class SearchSpace:
     num_layer: int = 4
     operations: tuple = PAPER_OPERATIONS
     search_fusion: bool = False
+    share_blocks: bool = True
 
     def __post_init__(self):
         object.__setattr__(self, 'operations', tuple(self.operations))
+        # A single block is shared by itself: one space, one text of its genotypes.
+        object.__setattr__(self, 'share_blocks', self.share_blocks or self.num_block == 1)
         for key in ('num_block', 'num_layer'):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -55,12 +59,16 @@ class SearchSpace:
         return self.num_layer * (self.num_layer + 1) // 2
 
     @property
+    def block_decisions(self):
+        """tuple[Decision]: The decisions of one block, in the order of its bits."""
+        operation = (Decision('operation', len(self.operations)), ) * self.num_connections
+        return operation + ((Decision('local', self.num_layer), ) if self.search_fusion else ())
+
+    @property
     def decisions(self):
         """tuple[Decision]: The decisions in the order of the genotype's bits."""
-        operation = (Decision('operation', len(self.operations)), ) * self.num_connections
-        if not self.search_fusion:
-            return operation
-        return operation + (Decision('local', self.num_layer), Decision('global', self.num_block))
+        blocks = self.block_decisions * (1 if self.share_blocks else self.num_block)
+        return blocks + ((Decision('global', self.num_block), ) if self.search_fusion else ())
 
     @property
     def num_bits(self):
@@ -76,5 +84,9 @@ class SearchSpace:
         Returns:
             Genotype: A genotype of this space.
         """
+        return self.genotype(rng.getrandbits(1) for _ in range(self.num_bits))
+
+    def genotype(self, bits):
+        """Genotype: The one of this space with these bits (iterable of zeros and ones)."""
         from deconas_plugin.search.genotype import Genotype
-        return Genotype(self, tuple(rng.getrandbits(1) for _ in range(self.num_bits)))
+        return Genotype(self, tuple(bits))

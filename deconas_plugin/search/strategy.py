@@ -1,9 +1,6 @@
-"""Search strategies: what asks for genotypes to be scored and learns from their rewards.
-
-A strategy has ``ask(num_samples)`` and ``tell(genotypes, rewards)``, ``candidates(num_samples)`` for the derivation,
-and ``state_dict()`` / ``load_state_dict(state)``.
-"""
+"""Search strategies: what asks for genotypes to be scored and learns from their rewards."""
 import inspect
+from abc import ABC, abstractmethod
 
 from mmengine.registry import Registry
 
@@ -12,15 +9,69 @@ from deconas_plugin.errors import OptionError
 STRATEGIES = Registry('search strategy', scope='deconas')
 
 
-def build_strategy(controller, options):
+class SearchStrategy(ABC):
+    """Interface of a search strategy.
+
+    The constructor takes any of ``controller`` (DeCoNASController), ``space`` (SearchSpace) and ``seed`` (int), which
+    the search supplies, and keywords of its own, which are its options.
+    """
+
+    @abstractmethod
+    def ask(self, num_samples):
+        """list[Genotype]: Genotypes to be scored."""
+
+    @abstractmethod
+    def tell(self, genotypes, rewards):
+        """Learn what genotypes earned.
+
+        Args:
+            genotypes (list[Genotype]): As asked for.
+            rewards (list[float]): Their rewards, in the same order.
+
+        Returns:
+            dict[str, float]: Figures for log and history; ``reward``, the mean, is always one of them.
+        """
+
+    @abstractmethod
+    def candidates(self, num_samples):
+        """list[Genotype]: What the derivation shall choose from: the best guess, then ``num_samples`` others."""
+
+    @abstractmethod
+    def bit_probabilities(self):
+        """list[float]: For every bit, how likely it is set in what will be asked."""
+
+    @abstractmethod
+    def state_dict(self):
+        """dict: All that :meth:`load_state_dict` needs to continue, but the controller's own weights."""
+
+    @abstractmethod
+    def load_state_dict(self, state):
+        """Continue from :meth:`state_dict`."""
+
+    def draw(self):
+        """Genotype: One for a weight step."""
+        return self.ask(1)[0]
+
+    def recall(self, genotypes, rewards):
+        """Take over what an earlier run scored, for strategies whose memory is the history; others have nothing to do.
+
+        Args:
+            genotypes (list[Genotype]): In the order in which they were scored.
+            rewards (list[float]): Their rewards.
+        """
+        return
+
+
+def build_strategy(controller, options, seed=0):
     """Build the strategy that the options name.
 
     Args:
-        controller (DeCoNASController): Proposes genotypes.
+        controller (DeCoNASController): Proposes genotypes, where the strategy uses one.
         options (dict): ``type`` and the keywords of the strategy.
+        seed (int): For strategies that draw without the controller.
 
     Returns:
-        The strategy.
+        SearchStrategy: The strategy.
 
     Raises:
         OptionError: There is no such strategy or keyword.
@@ -30,7 +81,9 @@ def build_strategy(controller, options):
     if name not in STRATEGIES.module_dict:
         raise OptionError(f'search.strategy.type: expected one of {", ".join(STRATEGIES.module_dict)}, got {name!r}')
     strategy = STRATEGIES.module_dict[name]
-    unknown = set(options) - set(inspect.signature(strategy).parameters)
+    known = set(inspect.signature(strategy).parameters)
+    supplied = {'controller': controller, 'space': controller.space, 'seed': seed}
+    unknown = set(options) - (known - set(supplied))
     if unknown:
         raise OptionError(f'search.strategy: {name} has no option {sorted(unknown)[0]}')
-    return strategy(controller, **options)
+    return strategy(**{key: value for key, value in supplied.items() if key in known}, **options)

@@ -81,8 +81,7 @@ class TrainingData:
     def _loader(self, dataset_opt):
         loader = build_dataloader(self.dataset, dataset_opt, num_gpu=self.opt['num_gpu'], dist=self.opt['dist'],
                                   sampler=self.sampler, seed=self.opt['manual_seed'])
-        _leave_generators_alone(loader)
-        spare_workers(loader)
+        spare_workers(leave_generators_alone(loader))
         self.batch_size = loader.batch_size
         return loader
 
@@ -101,14 +100,17 @@ def build_validation_loaders(opt):
     for phase, dataset_opt in opt['datasets'].items():
         if phase.split('_')[0] == 'val':
             dataset = build_dataset(dataset_opt)
-            loaders.append(build_dataloader(dataset, dataset_opt, num_gpu=opt['num_gpu'], dist=opt['dist'],
-                                            sampler=None, seed=opt['manual_seed']))
-            _leave_generators_alone(loaders[-1])
+            loader = build_dataloader(dataset, dataset_opt, num_gpu=opt['num_gpu'], dist=opt['dist'], sampler=None,
+                                      seed=opt['manual_seed'])
+            loaders.append(leave_generators_alone(loader))
             get_root_logger().info(f'Number of val images/folders in {dataset_opt["name"]}: {len(dataset)}')
     return loaders
 
 
-def _leave_generators_alone(loader):
-    # Each pass through a DataLoader draws a seed: from its own generator, so that the run's generator, which the
-    # search draws genotypes from, does not depend on how often a loader was started.
+def leave_generators_alone(loader):
+    """Give a DataLoader its own generator for the seed that each pass draws.
+
+    The run's generator, from which a search draws genotypes, then does not depend on how often a loader was started.
+    """
     loader.generator = torch.Generator()
+    return loader

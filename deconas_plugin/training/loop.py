@@ -1,6 +1,7 @@
 """BasicSR's training loop, with an exact end, a position to start from, and an ear for signals."""
 import datetime
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from basicsr.utils import AvgTimer, MessageLogger, get_root_logger
@@ -8,6 +9,7 @@ from basicsr.utils import AvgTimer, MessageLogger, get_root_logger
 from deconas_plugin.errors import DivergenceError, Interrupted
 from deconas_plugin.training.checkpoints import checkpoint_files, prune_checkpoints
 from deconas_plugin.utils.paths import shown
+from deconas_plugin.visual.progress import RunProgress
 
 KEEP_STATES = 3
 
@@ -37,11 +39,12 @@ class TrainingLoop:
         position (Position): Where to start.
         tb_logger (SummaryWriter | None): TensorBoard.
         stop (StopRequest): Signals.
+        times (PartTimes): Counts where the time goes.
     """
 
-    def __init__(self, opt, model, data, val_loaders, position, tb_logger, stop):
+    def __init__(self, opt, model, data, val_loaders, position, tb_logger, stop, times):
         self.opt, self.model, self.data, self.val_loaders = opt, model, data, val_loaders
-        self.position, self.tb_logger, self.stop = position, tb_logger, stop
+        self.position, self.tb_logger, self.stop, self.times = position, tb_logger, stop, times
         self.total_iter = opt['train']['total_iter']
         self.logger = get_root_logger()
         self.messages = MessageLogger(opt, position.iter, tb_logger)
@@ -56,20 +59,36 @@ class TrainingLoop:
         """
         self.logger.info(f'Start training from epoch: {self.position.epoch}, iter: {self.position.iter}')
         started = time.time()
-        if self.position.iter < self.total_iter:
-            self._train()
+        with self._progress() as progress:
+            if self.position.iter < self.total_iter:
+                self._train(progress)
         self.logger.info(f'End of training. Time consumed: {datetime.timedelta(seconds=int(time.time() - started))}')
         self.logger.info('Save the latest model.')
         self.model.save(epoch=-1, current_iter=-1)
         if not self._is_due('val', 'val_freq'):
             self._validate()
+        if self.opt['rank'] == 0:
+            self.times.save()
 
-    def _train(self):
+    def _progress(self):
+        """Context manager: The display of the first process."""
+        if self.opt['rank'] != 0:
+            return nullcontext()
+        task = 'search' if 'search' in self.opt else 'training'
+        return RunProgress(self.total_iter, self.position.iter, self.opt['logger']['print_freq'], task)
+
+    def _train(self, progress):
         position = self.position
-        for epoch, samples_done, batch in self.data.batches(position.epoch, position.samples_done):
+        batches = self.data.batches(position.epoch, position.samples_done)
+        while True:
+            with self.times.measure('data'):
+                epoch, samples_done, batch = next(batches)
             self.data_timer.record()
             position.epoch, position.samples_done, position.iter = epoch, samples_done, position.iter + 1
-            self._step(batch)
+            with self.times.measure('weights'):
+                self._step(batch)
+            if progress:
+                progress.update(position.iter, len(batch['lq']), **self._progress_values())
             if self._is_due('logger', 'print_freq'):
                 self._log()
             # Before saving, so that a checkpoint knows the best metric so far.
@@ -95,6 +114,12 @@ class TrainingLoop:
         if current_iter == 1:
             self.messages.reset_start_time()
 
+    def _progress_values(self):
+        losses = [value for name, value in self.model.get_current_log().items() if name.startswith('l_')]
+        # BasicSR's own models know of nothing but losses.
+        more = self.model.progress_values() if hasattr(self.model, 'progress_values') else {}
+        return {'loss': sum(losses), **more}
+
     def _log(self):
         self.messages({
             'epoch': self.position.epoch,
@@ -110,6 +135,10 @@ class TrainingLoop:
             return
         if len(self.val_loaders) > 1:
             self.logger.warning('Multiple validation datasets are *only* supported by SRModel.')
+        with self.times.measure('validation'):
+            self._validate_all()
+
+    def _validate_all(self):
         for loader in self.val_loaders:
             self.model.validation(loader, self.position.iter, self.tb_logger, self.opt['val'].get('save_img', False))
 
@@ -128,6 +157,7 @@ class TrainingLoop:
         self.model.run_state['samples_done'] = self.position.samples_done
         self.model.save(self.position.epoch, self.position.iter)
         if self.opt['rank'] == 0:
+            self.times.save()
             prune_checkpoints(self.opt['path']['training_states'], self.opt['logger'].get('keep_states', KEEP_STATES))
 
     def _is_due(self, section, key):

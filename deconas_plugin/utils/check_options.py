@@ -8,6 +8,7 @@ from basicsr.models import lr_scheduler
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
 from deconas_plugin.archs.deconas_util import upsampling_stages
+from deconas_plugin.archs.pretrained import load_pretrained
 from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.penalty import MEASURES
@@ -15,6 +16,7 @@ from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.utils import option_schema
 from deconas_plugin.utils.check_data import check_data, check_files
 from deconas_plugin.utils.option_schema import REQUIRED
+from deconas_plugin.utils.user_code import import_user_code
 
 KINDS = {
     'integer': (int, 'a whole number'),
@@ -31,7 +33,7 @@ SCHEMAS = {
     'test': option_schema.TEST_OPTIONS,
 }
 # BasicSR fills these in; a constructor may have them, an option file may not.
-FILLED_IN = {'self', 'space', 'controller', 'params', 'optimizer', 'img', 'img2', 'opt'}
+FILLED_IN = {'self', 'space', 'controller', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt'}
 
 
 def check_options(opt, source, task):
@@ -47,6 +49,8 @@ def check_options(opt, source, task):
         DataError: Data that is not there, with the command that prepares it.
     """
     try:
+        # First, because other options may name what it registers.
+        import_user_code(opt)
         _check_section(opt, SCHEMAS[task], '')
         _check_constructors(opt, task)
         _check_networks(opt, task)
@@ -173,8 +177,17 @@ def _check_keywords(section, registry, name, extra=()):
             raise OptionError(f'{name}.{key}: missing; {section["type"]} needs it')
 
 
-def _check_networks(opt, task):
+def _network(opt):
+    """dict: network_g with what its pretrained weights say."""
     network = opt['network_g']
+    if network['type'] != 'DeCoNASNet' or network.get('pretrained') is None:
+        return network
+    given = {key: value for key, value in network.items() if key not in ('type', 'pretrained')}
+    return {**network, **load_pretrained(network['pretrained'], given)[0]}
+
+
+def _check_networks(opt, task):
+    network = _network(opt)
     for key, name, expected in (('network_g.type', network['type'], 'DeCoNASSuperNet'),
                                 ('model_type', opt['model_type'], 'DeCoNASSearchModel')):
         if (task == 'search') != (name == expected):
@@ -189,7 +202,7 @@ def _check_networks(opt, task):
 
 
 def _check_scale(opt):
-    scale, network = opt['scale'], opt['network_g']
+    scale, network = opt['scale'], _network(opt)
     upscale = network.get('upscale', 2) if network['type'].startswith('DeCoNAS') else network.get('upscale', scale)
     if network['type'].startswith('DeCoNAS'):
         upsampling_stages(upscale)

@@ -1,6 +1,8 @@
 """What an option file may hold: every key with kind, default and meaning. options/README.md shows the same table."""
 from dataclasses import dataclass, field
 
+from deconas_plugin.search.weight_sampling import WEIGHT_SAMPLING
+
 REQUIRED = object()
 
 
@@ -133,11 +135,19 @@ SEARCH = {
     'num_samples': integer('Genotypes that are scored in a controller step', 1),
     'shared_genotype': boolean('With several processes: all train one genotype in a weight step, not each its own'),
     'min_entropy': number('Warn when the entropy of the controller falls below it, nats per bit', 0.05),
-    'strategy': mapping('Search strategy: a registered type and its keywords'),
+    'strategy': mapping('Search strategy: reinforce, random or evolution, and its keywords'),
+    'weight_sampling': text('Genotypes of weight steps: drawn by the strategy, uniform until the end of the warm-up, '
+                            'always uniform, or uniform in complementary pairs', 'strategy', WEIGHT_SAMPLING),
+    'genotypes_per_step': integer('Genotypes that a weight step trains with the same patches', 1),
+    'distill_weight': number('Weight of the L1 distance to what the whole network computes, which then is trained in '
+                             'every weight step too; 0 for none', 0),
     'penalty': Key('list', 'What complexity costs; a list, the costs add up', REQUIRED, keys={
-        'type': text('Registered complexity measure: params, mult_adds or paper'),
-        'weight': number('Price of the whole network, dB'),
+        'type': text('Registered complexity measure: params, mult_adds, latency or paper'),
+        'weight': number('Price in dB of the whole network; with a target, of an excess as large as the target'),
+        'target': number('Cost that is free, in the unit of the measure (parameters, Mult-Adds @720p such as 75.0e9, '
+                         'ms); none if left out', None),
     }),
+    'latency_table': text('File of tools/latency.py; the measure latency needs it', None),
     'reward': mapping('What rewards are measured on', REQUIRED, {
         'dataset': mapping('Held-out images; gt_size is the size of a patch, HR pixels', REQUIRED, DATASET),
         'num_patches': integer('Patches of the whole reward set'),
@@ -151,6 +161,9 @@ DERIVE = {
     'num_samples': integer('Genotypes to score besides the greedy one', REQUIRED, 0),
     'max_params': number('Most parameters', None),
     'max_mult_adds': number('Most Mult-Adds @720p', None),
+    'max_latency': number('Largest latency, ms by search.latency_table', None),
+    'front': Key('list', 'Measures against which the Pareto front of PSNR is taken: params, mult_adds, latency; '
+                         'mult_adds if left out', None),
     'inherit_weights': boolean('Whether training starts from the shared weights', True),
     'train': mapping('The train section of the written training options', REQUIRED, TRAIN),
     'test_datasets': mapping('Datasets of the written test options; those of validation if left out', None),
@@ -166,6 +179,8 @@ COMMON = {
     'dist_params': mapping('For Slurm: backend and port', None),
     'datasets': mapping('Datasets by phase: train and val*, or test*'),
     'network_g': mapping('The network: a registered type and its keywords'),
+    'plugins': Key('list', 'Python files or modules of your own to import first, with operations, measures, strategies '
+                           'or networks that register themselves', None),
     'path': mapping('Files to load', REQUIRED, PATH),
 }
 

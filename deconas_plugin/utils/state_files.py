@@ -1,5 +1,5 @@
-"""Reading weight files: tensors only, never code."""
-import json
+"""Reading and writing weight files: tensors only, never code."""
+import io
 import pickle
 import struct
 import warnings
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_bytes
 
-from deconas_plugin.errors import WeightsError
+from deconas_plugin.errors import StorageError, WeightsError
+from deconas_plugin.utils.atomic import write_file
 
 # What BasicSR files its networks under, the averaged weights first.
 PARAM_KEYS = ('params_ema', 'params')
@@ -27,7 +29,8 @@ def load_state(path, keys=PARAM_KEYS):
 
     Returns:
         tuple[dict[str, Tensor], dict]: The state dict on the CPU, and what the file says about it: ``key`` (the entry
-        of the ``.pth`` that was read, None for a bare state dict) and ``metadata`` (dict, of the ``.safetensors``).
+        of the ``.pth`` that was read, None for a bare state dict) and ``metadata`` (dict[str, str], of the
+        ``.safetensors``).
 
     Raises:
         WeightsError: The file is missing, broken, holds anything but tensors, or is of another kind.
@@ -40,6 +43,43 @@ def load_state(path, keys=PARAM_KEYS):
     if path.suffix == '.safetensors':
         return _load_safetensors(path)
     raise WeightsError(f'{path}: expected a .pth or .safetensors file')
+
+
+def save_state(state, path, metadata):
+    """Write a weight file, whole or not at all.
+
+    Args:
+        state (dict[str, Tensor]): What to write.
+        path (str | Path): A ``.pth`` as BasicSR writes it, with ``params``, or a ``.safetensors``.
+        metadata (dict[str, str]): What a ``.safetensors`` says about them; a ``.pth`` has no place for it.
+
+    Raises:
+        WeightsError: The file has another ending.
+        StorageError: It cannot be written.
+    """
+    path = Path(path)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    if path.suffix == '.pth':
+        buffer = io.BytesIO()
+        torch.save({'params': state}, buffer)
+        content = buffer.getvalue()
+    elif path.suffix == '.safetensors':
+        content = safetensors_bytes(state, metadata)
+    else:
+        raise WeightsError(f'{path}: expected a .pth or .safetensors file')
+    write_weights(content, path)
+
+
+def write_weights(content, path):
+    """Write the bytes of a file for a network, whole or not at all.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    try:
+        write_file(path, content)
+    except OSError as error:
+        raise StorageError(f'{path}: cannot be written ({error.strerror})') from error
 
 
 def read_pth(path):
@@ -75,15 +115,7 @@ def _load_safetensors(path):
     except (OSError, SafetensorError) as error:
         raise WeightsError(f'{path}: expected a .safetensors; it is truncated or damaged, fetch or write it again'
                            ) from error
-    return _checked(state, path), dict(key=None, metadata={name: _parsed(text) for name, text in metadata.items()})
-
-
-def _parsed(text):
-    """The value of a metadata entry; what others wrote need not be JSON."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    return _checked(state, path), dict(key=None, metadata=metadata)
 
 
 def _checked(state, path):

@@ -1,158 +1,142 @@
 """Upscaling an image of any size in tiles, with the result of upscaling it whole.
 
-Convolutions see only so far, thus tiles that overlap by that much leave no seams. The channel attentions are different:
-each multiplies by what follows from its mean over the whole image, which no tile knows. They are therefore given those
-means: at first estimated from squares spread over the image, then, where that was not close enough, measured over all
-tiles. The means of the first attention are right after one pass over the tiles, those of the n-th after n passes at
-the latest; in practice, one or two passes do.
+Convolutions see only so far: tiles that overlap by that much leave no seams. The channel attentions are different, each
+multiplies by what follows from its mean over the whole image, which no tile knows. So they are given those means: first
+estimated from small squares all over the image, then compared with what all tiles together turned out to have. Where
+that is not close enough, the tiles are computed again with the new means. As the means of the n-th attention depend on
+those before it only, they are exact after n passes; in practice the estimate is close enough.
 """
-import torch
-from torch.nn import functional as F
+import math
 
-from deconas_plugin.archs.deconas_util import ChannelAttention
+import torch
+
 from deconas_plugin.archs.operations import build_operation
 from deconas_plugin.errors import OptionError
+from deconas_plugin.utils.views import ALL_VIEWS
+from deconas_plugin.utils.whole_image_means import WholeImageMeans
 
-# The squares from which the means are estimated: at most this many, of this many LR pixels a side.
-NUM_SAMPLE = 49
-SAMPLE_SIZE = 96
-# What an estimate may ignore at the edge of a square, where the network misses the pixels beyond.
-SAMPLE_MARGIN = 12
+# The squares that the estimate is made from: a grid of at most this many a side, in LR pixels, of which the outermost
+# are not counted, because the network misses what lies beyond them. Many small ones tell more than few large ones.
+SQUARES, SQUARE_SIZE, SQUARE_MARGIN = 10, 32, 4
 
 
 @torch.no_grad()
-def upscale_tiled(net, image, tile, overlap=None, tolerance=0.01):
-    """Upscale images in tiles.
+def upscale_tiled(net, image, tile, overlap=None, tolerance=0.01, self_ensemble=False, dtype=torch.float32,
+                  on_tile=None):
+    """Upscale images in tiles, in memory that depends on the tile only, image and result aside.
 
     Args:
-        net (DeCoNASNet): The network, in evaluation mode.
-        image (Tensor): (N, C, H, W), [0, 1], RGB.
-        tile (int): Side of a tile in LR pixels, without overlap.
-        overlap (int | None): LR pixels around a tile that the network sees too. Default: as many as matter.
-        tolerance (float): By how much the factors of the channel attentions, in [0, 1], may miss those of the whole
-            image. Default: 0.01.
+        net (DeCoNASNet | FusedDeCoNASNet): The network, in evaluation mode.
+        image (Tensor): (N, C, H, W), [0, 1], RGB. It may be on another device than the network.
+        tile (int): Side of a tile in LR pixels, overlap aside. Images no larger than one tile are upscaled whole.
+        overlap (int | None): LR pixels that the network sees around a tile. Default: as many as reach into it.
+        tolerance (float): How far the factors of the channel attentions, which lie in [0, 1], may be from those of the
+            whole image. With 0.01, the default, results stayed within 0.1 of 255 grey levels; 0 is exact up to
+            rounding, in as many passes as it takes.
+        self_ensemble (bool): Average the results for the eight flips and transpositions of the image.
+        dtype (torch.dtype): Of the result: float32, or uint8 or uint16, rounded, with 1.0 as their largest value.
+        on_tile (Callable[[int, int], None] | None): Called with how many tiles are done, of how many.
 
     Returns:
-        Tensor: (N, C, upscale * H, upscale * W).
+        Tensor: (N, C, upscale * H, upscale * W), on the device of the image.
 
     Raises:
         OptionError: A size is out of range.
     """
     overlap = receptive_radius(net) if overlap is None else overlap
     if tile < 1 or overlap < 0:
-        raise OptionError(f'tile, overlap: expected at least 1 and 0, got {tile} and {overlap}')
-    return torch.cat([_upscale_one(net, one, tile, overlap, tolerance) for one in image.split(1)])
+        raise OptionError(f'tile, overlap: expected at least 1 and at least 0 pixels, got {tile} and {overlap}')
+    height, width = image.shape[-2:]
+    views = ALL_VIEWS if self_ensemble else ALL_VIEWS[:1]
+    output = torch.empty(*image.shape[:2], height * net.upscale, width * net.upscale, dtype=dtype, device=image.device)
+    for one, upscaled in zip(image.split(1), output.split(1), strict=True):
+        _TiledImage(net, one, upscaled, tile, overlap, views).upscale(tolerance, on_tile or (lambda done, total: None))
+    return output
 
 
 def receptive_radius(net):
     """int: How many LR pixels around its own place an output pixel depends on, the channel attentions aside."""
-    genotype = net.genotype
-    radii = [build_operation(name).radius for name in genotype.space.operations]
+    radii = [build_operation(name).radius for name in net.genotype.space.operations]
+    # Three convolutions around the blocks; the upsampler and the last convolution together reach less than 2 pixels.
+    return 3 + sum(_block_radius(block, radii) for block in net.genotype.blocks) + 2
+
+
+def _block_radius(genotype, radii):
     reach = [0]
     for layer_inputs in genotype.layer_inputs:
         read = zip(radii, layer_inputs, strict=True)
         reach.append(max((radius + reach[i] for radius, inputs in read for i in inputs), default=reach[-1]))
-    block = max(reach[feature] for feature in genotype.local_fusion)
-    # Three convolutions around the blocks; the upsampler and the last convolution together reach less than 2 pixels.
-    return 3 + genotype.space.num_block * block + 2
+    return max(reach[feature] for feature in genotype.local_fusion)
 
 
-def _upscale_one(net, image, tile, overlap, tolerance):
-    height, width = image.shape[-2:]
-    if max(height, width) <= tile:
-        return net(image)
-    output = image.new_empty(1, image.shape[1], height * net.upscale, width * net.upscale)
-    with WholeImageMeans(net) as means:
-        means.rows, means.columns = (_sample_core(size) for size in (height, width))
-        net(_sample(image))
-        means.settle()
-        for _ in means.attentions:
-            for rows in _spans(height, tile):
-                for columns in _spans(width, tile):
-                    _upscale_tile(net, image, rows, columns, overlap, output, means)
-            if means.settle() <= tolerance:
+class _TiledImage:
+    """One image (1, C, H, W) and its result, which is written tile by tile."""
+
+    def __init__(self, net, image, output, tile, overlap, views):
+        self.net = net
+        self.image = image
+        self.output = output
+        self.overlap = overlap
+        self.means = {view: WholeImageMeans(net) for view in views}
+        height, width = image.shape[-2:]
+        if height * width <= (tile + 2 * overlap)**2:
+            tile = max(height, width)
+        self.tiles = [(rows, columns) for rows in _spans(height, tile) for columns in _spans(width, tile)]
+
+    def upscale(self, tolerance, on_tile):
+        if len(self.tiles) > 1:
+            self._estimate()
+        done, most_passes = 0, max(len(means.attentions) for means in self.means.values()) + 1
+        for passes in range(1, most_passes + 1):
+            for rows, columns in self.tiles:
+                self._upscale_tile(rows, columns)
+                done += 1
+                on_tile(done, passes * len(self.tiles))
+            if len(self.tiles) == 1 or max([means.settle() for means in self.means.values()]) <= tolerance:
                 break
-    return output
 
+    def _estimate(self):
+        """Estimate the means from squares all over the image."""
+        size = [min(SQUARE_SIZE, length) for length in self.image.shape[-2:]]
+        tops, lefts = (_spread(length, side) for length, side in zip(self.image.shape[-2:], size, strict=True))
+        squares = torch.cat(
+            [self.image[..., top:top + size[0], left:left + size[1]] for top in tops for left in lefts])
+        counted = [slice(SQUARE_MARGIN, side - SQUARE_MARGIN) if side < length else slice(0, side)
+                   for side, length in zip(size, self.image.shape[-2:], strict=True)]
+        for view, means in self.means.items():
+            means.run(self._to_net(view.apply(squares)), *view.window(*counted, *size))
+            means.settle()
 
-def _upscale_tile(net, image, rows, columns, overlap, output, means):
-    """Write one tile, of the LR pixels ``rows`` and ``columns`` (slices), into the output."""
-    top, left = (max(span.start - overlap, 0) for span in (rows, columns))
-    means.rows = slice(rows.start - top, rows.stop - top)
-    means.columns = slice(columns.start - left, columns.stop - left)
-    upscaled = net(image[..., top:rows.stop + overlap, left:columns.stop + overlap])
-    output[..., _scaled(rows, net.upscale), _scaled(columns, net.upscale)] = upscaled[
-        ..., _scaled(means.rows, net.upscale), _scaled(means.columns, net.upscale)]
+    def _upscale_tile(self, rows, columns):
+        top, left = (max(span.start - self.overlap, 0) for span in (rows, columns))
+        x = self._to_net(self.image[..., top:rows.stop + self.overlap, left:columns.stop + self.overlap])
+        core = [slice(span.start - start, span.stop - start) for span, start in ((rows, top), (columns, left))]
+        upscaled = 0
+        for view, means in self.means.items():
+            upscaled = upscaled + view.undo(means.run(view.apply(x), *view.window(*core, *x.shape[-2:]))).float()
+        tile = upscaled[..., self._scaled(core[0]), self._scaled(core[1])] / len(self.means)
+        self.output[..., self._scaled(rows), self._scaled(columns)] = _converted(tile, self.output)
+
+    def _to_net(self, x):
+        return x.to(self.net.mean.device)
+
+    def _scaled(self, span):
+        return slice(span.start * self.net.upscale, span.stop * self.net.upscale)
 
 
 def _spans(length, tile):
     return [slice(start, min(start + tile, length)) for start in range(0, length, tile)]
 
 
-def _scaled(span, factor):
-    return slice(span.start * factor, span.stop * factor)
+def _spread(length, side):
+    """list[int]: Where the squares of this side start, evenly spread over a length."""
+    number = min(SQUARES, math.ceil(length / side))
+    return torch.linspace(0, length - side, number).long().tolist()
 
 
-def _sample(image):
-    """Tensor: (n, C, h, w), squares spread evenly over an image (1, C, H, W)."""
-    height, width = (min(SAMPLE_SIZE, size) for size in image.shape[-2:])
-    per_side = int(NUM_SAMPLE**0.5)
-    tops, lefts = (torch.linspace(0, full - part, per_side).long().unique().tolist()
-                   for full, part in zip(image.shape[-2:], (height, width), strict=True))
-    return torch.cat([image[..., top:top + height, left:left + width] for top in tops for left in lefts])
-
-
-def _sample_core(size):
-    return slice(SAMPLE_MARGIN, -SAMPLE_MARGIN) if size > SAMPLE_SIZE else slice(None)
-
-
-class WholeImageMeans:
-    """Context in which the channel attentions of a network use given means instead of what they see.
-
-    Attributes:
-        given (list[Tensor] | None): The mean that each attention uses, (1, C, 1, 1); None: what it sees in the batch.
-        rows, columns (slice): The part of the images that counts for the means of the whole image.
-    """
-
-    def __init__(self, net):
-        self.attentions = [module for module in net.modules() if isinstance(module, ChannelAttention)]
-        self.given = None
-        self.rows = self.columns = slice(None)
-        self._sums = [0.] * len(self.attentions)
-        self._counts = [0] * len(self.attentions)
-
-    def __enter__(self):
-        self._hooks = [
-            hook for index, attention in enumerate(self.attentions) for hook in (
-                attention.register_forward_pre_hook(lambda _, args, index=index: self._collect(index, *args)),
-                attention.squeeze.register_forward_pre_hook(lambda _, args, index=index: self._replace(index, *args)))
-        ]
-        return self
-
-    def __exit__(self, *_):
-        for hook in self._hooks:
-            hook.remove()
-
-    def settle(self):
-        """float: By how much the factors change that the attentions apply, now that they are given the new means."""
-        means = [total / count for total, count in zip(self._sums, self._counts, strict=True)]
-        self._sums, self._counts = [0.] * len(means), [0] * len(means)
-        before, self.given = self.given, means
-        if before is None:
-            return float('inf')
-        return max((self._factors(index, mean) - self._factors(index, old)).abs().max().item()
-                   for index, (mean, old) in enumerate(zip(means, before, strict=True)))
-
-    def _factors(self, index, mean):
-        attention = self.attentions[index]
-        return torch.sigmoid(attention.excite(F.relu(attention.squeeze.forward(mean))))
-
-    def _collect(self, index, x, scale=1):
-        seen = x[..., self.rows, self.columns]
-        self._sums[index] = self._sums[index] + scale * seen.sum((0, 2, 3), keepdim=True, dtype=torch.float32)
-        self._counts[index] += seen.shape[0] * seen.shape[2] * seen.shape[3]
-
-    def _replace(self, index, mean):
-        if self.given is None:
-            return (self._sums[index] / self._counts[index]).to(mean).expand_as(mean)
-        return self.given[index].to(mean).expand_as(mean)
+def _converted(x, like):
+    """Tensor: x in [0, 1] on the device and in the format of another one."""
+    x = x.to(like.device)
+    if like.dtype.is_floating_point:
+        return x.to(like.dtype)
+    return (x.clamp(0, 1) * torch.iinfo(like.dtype).max).round().to(like.dtype)

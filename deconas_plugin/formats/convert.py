@@ -1,0 +1,70 @@
+"""From one weight format to another."""
+import json
+from pathlib import Path
+
+import torch
+
+from deconas_plugin.errors import WeightsError
+from deconas_plugin.utils.state_files import save_state
+from deconas_plugin.utils.weights import load_network
+
+DTYPES = {'float32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+
+
+def convert(source, target, fused=False, precision='float32'):
+    """Write the weights of a network in another format; from and to float32 without any loss.
+
+    Args:
+        source (str | Path): Weight file or name in the model zoo.
+        target (str | Path): ``.pth``, ``.safetensors`` or ``.onnx``.
+        fused (bool): Write the fused network, which is for inference only; an ``.onnx`` always holds it.
+        precision (str): Of the numbers in the file: 'float32', 'fp16' or 'bf16' (not in an ``.onnx``).
+
+    Returns:
+        str: What was written, for the user.
+
+    Raises:
+        WeightsError: The source is unreadable or not a DeCoNASNet, a number does not fit the precision, or the target
+            cannot be written.
+    """
+    net = load_network(source)
+    target = Path(target)
+    if target.suffix == '.onnx':
+        from deconas_plugin.formats.onnx_export import export_onnx
+        return export_onnx(net.fuse(), target, precision, describe(net.fuse()))
+    net = net.fuse() if fused else net
+    save_state(_in_precision(net, precision), target, describe(net))
+    return f'{target}: {type(net).__name__} x{net.upscale}, genotype {net.genotype}, {precision}'
+
+
+def describe(net):
+    """dict[str, str]: What a ``.safetensors`` or ``.onnx`` says about its network.
+
+    Args:
+        net (DeCoNASNet | FusedDeCoNASNet): The network.
+    """
+    space = net.genotype.space
+    return dict(
+        architecture=type(net).__name__,
+        genotype=str(net.genotype),
+        scale=str(net.upscale),
+        hyperparameters=json.dumps(
+            dict(
+                num_in_ch=net.num_in_ch,
+                num_out_ch=net.num_out_ch,
+                num_feat=net.num_feat,
+                num_block=space.num_block,
+                num_layer=space.num_layer,
+                operations=space.operations,
+                rgb_mean=net.mean.flatten().tolist())))
+
+
+def _in_precision(net, precision):
+    """dict[str, Tensor]: The state with parameters of a precision; the buffers are few and say what the net is."""
+    state = net.state_dict()
+    for name, parameter in net.named_parameters():
+        state[name] = parameter.detach().to(DTYPES[precision])
+        if not torch.isfinite(state[name]).all():
+            raise WeightsError(f'{name}: a weight of {parameter.abs().max():.3g} does not fit {precision}; use bf16 or '
+                               'float32')
+    return state

@@ -1,0 +1,1 @@
+"""DeCoNASNet in other projects' tools. Nothing here is imported unless asked for."""

@@ -1,0 +1,74 @@
+"""Latency of any network of a space, from the measured latency of its parts."""
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from deconas_plugin.errors import OptionError
+from deconas_plugin.utils.options import save_options
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Measured by ``tools/latency.py``; holds on the machine and for the sizes it was measured with.
+
+    Attributes:
+        device (str): Its name.
+        threads (int): CPU threads.
+        precision (str): 'float32', 'bf16' or 'fp16'.
+        network (dict): The supernet's sizes.
+        lr_size (list[int]): Width and height of the LR image.
+        milliseconds (dict[str, float]): Median latency of every part, see ComplexityCounter.parts.
+        errors (list[float]): |predicted - measured| / measured of random networks of the space.
+    """
+    device: str
+    threads: int
+    precision: str
+    network: dict
+    lr_size: list
+    milliseconds: dict
+    errors: list
+
+    def predict(self, parts):
+        """float: Latency in milliseconds of a network of these parts (dict[tuple, int]: how often each occurs)."""
+        return sum(self.milliseconds[key(part)] * times for part, times in parts.items())
+
+    @classmethod
+    def load(cls, path, counter=None):
+        """Read a table.
+
+        Args:
+            path (str | Path): What :meth:`save` wrote.
+            counter (ComplexityCounter | None): Of the networks whose latency is wanted.
+
+        Raises:
+            OptionError: The file cannot be read, or does not fit the networks.
+        """
+        try:
+            table = cls(**yaml.safe_load(Path(path).read_text(encoding='utf-8')))
+        except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
+            raise OptionError(f'search.latency_table: {path} is no latency table ({" ".join(str(error).split())}); '
+                              'make one with tools/latency.py') from error
+        if counter is not None:
+            sizes = network_sizes(counter)
+            missing = [key(part) for part in counter.every_part() if key(part) not in table.milliseconds]
+            if missing or sizes != table.network:
+                raise OptionError(f'search.latency_table: {path} was measured for {table.network}, but the search has '
+                                  f'{sizes}; measure again with tools/latency.py')
+        return table
+
+    def save(self, path):
+        """Write the table as YAML."""
+        save_options(asdict(self), path, 'Measured by tools/latency.py; milliseconds per part')
+
+
+def key(part):
+    """str: A part as it is named in the file."""
+    return ' '.join(map(str, part))
+
+
+def network_sizes(counter):
+    """dict: What a table depends on."""
+    space = counter.space
+    return dict(num_feat=counter.num_feat, num_block=space.num_block, num_layer=space.num_layer,
+                upscale=counter.upscale, operations=list(space.operations))

@@ -1,0 +1,1 @@
+"""Upscaling the images of a user: files in, files out."""

@@ -1,0 +1,1 @@
+"""What people look at: drawings of genotypes, the report of an experiment, live progress."""

@@ -1,0 +1,257 @@
+"""Reads what a search or a training has written into its experiment folder, finished or not."""
+import json
+import math
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError
+from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.search_space import PAPER_OPERATIONS, SearchSpace
+from deconas_plugin.visual.comparable import comparable
+from deconas_plugin.visual.train_log import parse_log
+
+PUBLISHED = 'DeCoNASNet_x2'
+
+
+class Experiment:
+    """An experiment folder. Every property raises DataError, with the reason, where its file is missing or broken.
+
+    Args:
+        folder (str | Path): ``experiments/<name>``.
+
+    Raises:
+        DataError: There is no such folder.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise DataError(f'{folder}: expected the folder of an experiment, such as experiments/search_x2')
+
+    @property
+    def name(self):
+        """str: Name of the experiment."""
+        return self.folder.resolve().name
+
+    @cached_property
+    def options(self):
+        """dict: The options that it runs with."""
+        return self._yaml(self.options_file)
+
+    @cached_property
+    def options_file(self):
+        """Path: ``options.yml``, or the option file that BasicSR copied here."""
+        files = [self.folder / 'options.yml', *sorted(self.folder.glob('*.yml'))]
+        return next((file for file in files if file.is_file()), files[0])
+
+    @property
+    def options_text(self):
+        """str: The option file as it stands."""
+        return self._read(self.options_file.name)
+
+    @cached_property
+    def history(self):
+        """dict[str, ndarray]: Every number of ``search_history.jsonl`` as a column over the scored genotypes, NaN where
+        a row has none; ``genotype`` holds their bits, ``penalties`` a dict of columns. ``psnr`` and ``reward`` are made
+        comparable between steps, see :func:`deconas_plugin.visual.comparable.comparable`."""
+        rows = self._json_lines('search_history.jsonl')
+        missing = {'iter', 'genotype', 'psnr', 'reward'} - set(rows[0])
+        if missing:
+            raise DataError(f'search_history.jsonl: expected the key {sorted(missing)[0]} in every line')
+        columns = _columns(rows)
+        if 'step' in columns:
+            psnr = comparable(columns['psnr'], columns['iter'], columns['step'])
+            columns['reward'] += psnr - columns['psnr']
+            columns['psnr'] = psnr
+        columns['genotype'] = np.array([str(row.get('genotype')) for row in rows])
+        columns['penalties'] = _columns([row.get('penalties') or {} for row in rows])
+        return columns
+
+    @cached_property
+    def bit_probabilities(self):
+        """tuple[ndarray, ndarray]: Iterations (rounds,) and the probability of every bit, (rounds, bits)."""
+        rows = self._json_lines('bit_probabilities.jsonl')
+        try:
+            probabilities = np.array([row['probabilities'] for row in rows], dtype=float)
+            return np.array([row['iter'] for row in rows], dtype=float), probabilities
+        except (KeyError, ValueError) as error:
+            raise DataError('bit_probabilities.jsonl: expected iter and as many probabilities in every line') from error
+
+    @cached_property
+    def timing(self):
+        """dict[str, float]: Seconds spent by part."""
+        text = self._read('timing.json')
+        try:
+            return {str(key): float(value) for key, value in json.loads(text).items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise DataError('timing.json: expected seconds by part') from error
+
+    @cached_property
+    def derived(self):
+        """dict: ``derived/genotype.yml``, with the genotype itself in ``genotype``."""
+        content = self._yaml(self.folder / 'derived' / 'genotype.yml')
+        return {**content, 'genotype': Genotype.from_dict(content.get('genotype') or {})}
+
+    @cached_property
+    def log(self):
+        """dict: ``losses`` and ``metrics``, each {name: (iterations, values)}, from the training logs in order."""
+        files = sorted(self.folder.glob('train_*.log'), key=lambda file: file.stat().st_mtime)
+        if not files:
+            raise DataError('no train_*.log in the folder yet')
+        # What follows the last line break is still being written.
+        return parse_log(line for file in files for line in file.read_text(errors='replace').split('\n')[:-1])
+
+    @cached_property
+    def space(self):
+        """SearchSpace: The one that was searched."""
+        network = self.network
+        try:
+            return SearchSpace(network.get('num_block', 4), network.get('num_layer', 4),
+                               tuple(network.get('operations', PAPER_OPERATIONS)), network.get('search_fusion', False))
+        except (GenotypeError, TypeError) as error:
+            raise DataError(f'{self.options_file.name}: network_g: {error}') from error
+
+    @property
+    def network(self):
+        """dict: The options of ``network_g``."""
+        network = self.options.get('network_g')
+        if not isinstance(network, dict):
+            raise DataError(f'{self.options_file.name}: expected network_g, found none')
+        return network
+
+    @property
+    def is_derived(self):
+        """bool: Whether the search has come to its end."""
+        return (self.folder / 'derived' / 'genotype.yml').is_file()
+
+    @property
+    def genotype_kind(self):
+        """str: What :attr:`genotype` is."""
+        return 'derived' if self.is_derived else 'trained' if 'genotype' in self.network else 'best so far'
+
+    @cached_property
+    def genotype(self):
+        """Genotype: Derived; before that the one with the highest reward; of a training, the one that is trained."""
+        if self.is_derived:
+            return self.derived['genotype']
+        return self.parse(self.network.get('genotype') or self.history['genotype'][self.best(1)[0]])
+
+    @property
+    def provenance(self):
+        """dict: What the derivation wrote about where the genotype comes from; empty before."""
+        provenance = self.derived.get('provenance') if self.is_derived else None
+        known = provenance if isinstance(provenance, dict) else {}
+        return {key: value for key, value in known.items() if value is not None}
+
+    @property
+    def psnr(self):
+        """float: PSNR of :attr:`genotype` with shared weights, in dB."""
+        if self.is_derived:
+            psnr = (self.derived.get('result') or {}).get('psnr')
+            if not isinstance(psnr, float):
+                raise DataError('derived/genotype.yml: expected result.psnr')
+            return psnr
+        return float(self.history['psnr'][self.best(1)[0]])
+
+    @cached_property
+    def counter(self):
+        """ComplexityCounter: Of the searched networks."""
+        keys = ('num_feat', 'num_in_ch', 'num_out_ch', 'upscale')
+        return ComplexityCounter(self.space, **{key: self.network[key] for key in keys if key in self.network})
+
+    @cached_property
+    def cost(self):
+        """Cost: Of :attr:`genotype`."""
+        return self.counter.count(self.genotype)
+
+    @property
+    def is_search(self):
+        """bool: Whether it is a search, rather than the training of one network."""
+        if (self.folder / 'search_history.jsonl').is_file():
+            return True
+        try:
+            return 'search' in self.options
+        except DataError:
+            return False
+
+    @property
+    def last_iteration(self):
+        """int: The last one that is recorded."""
+        series = [*self.log['losses'].values(), *self.log['metrics'].values()]
+        if not series:
+            raise DataError('the training log holds no iteration yet')
+        return int(max(iterations[-1] for iterations, _ in series))
+
+    def parse(self, value):
+        """Genotype: Of the searched space, from what options or the history say."""
+        return Genotype.parse(str(value), self.space.num_block, self.space.num_layer, self.space.operations)
+
+    def best(self, count):
+        """list[int]: Rows of the history with the highest rewards, one per genotype."""
+        rewards = np.where(np.isfinite(self.history['reward']), self.history['reward'], -math.inf)
+        rows, seen = [], set()
+        for row in np.argsort(-rewards, kind='stable'):
+            genotype = self.history['genotype'][row]
+            if math.isfinite(rewards[row]) and genotype not in seen:
+                seen.add(genotype)
+                rows.append(int(row))
+            if len(rows) == count:
+                break
+        if not rows:
+            raise DataError('search_history.jsonl: no genotype has a finite reward')
+        return rows
+
+    @cached_property
+    def published(self):
+        """Genotype: The paper's, as a point of the searched space.
+
+        Raises:
+            DataError: The space does not hold it.
+        """
+        try:
+            published = Genotype.parse(PUBLISHED, self.space.num_block, self.space.num_layer, self.space.operations)
+        except DeCoNASError as error:
+            raise DataError(f'the searched space does not hold the published network {PUBLISHED}') from error
+        fused = self.space.num_bits - len(published.bits)
+        return Genotype(self.space, published.bits + (1, ) * fused)
+
+    def _read(self, name):
+        try:
+            return (self.folder / name).read_text()
+        except OSError as error:
+            raise DataError(f'no {name} in the folder yet') from error
+        except UnicodeDecodeError as error:
+            raise DataError(f'{name}: expected text') from error
+
+    def _yaml(self, path):
+        try:
+            content = yaml.safe_load(self._read(path.relative_to(self.folder)))
+        except yaml.YAMLError as error:
+            raise DataError(f'{path.name}: {" ".join(str(error).split())}') from error
+        if not isinstance(content, dict):
+            raise DataError(f'{path.name}: expected a YAML mapping')
+        return content
+
+    def _json_lines(self, name):
+        """list[dict]: Every whole line; a running search may be in the middle of writing the last."""
+        rows = []
+        for number, line in enumerate(self._read(name).split('\n')[:-1], 1):
+            try:
+                rows.append(dict(json.loads(line)))
+            except (TypeError, ValueError) as error:
+                raise DataError(f'{name}: line {number}: expected a JSON object') from error
+        if not rows:
+            raise DataError(f'{name}: nothing in it yet')
+        return rows
+
+
+def _columns(rows):
+    """dict[str, ndarray]: A column for everything that is a number in some row; NaN where it is none."""
+    keys = dict.fromkeys(key for row in rows for key, value in row.items() if isinstance(value, (int, float)))
+    numbers = ([row.get(key) for row in rows] for key in keys)
+    return {key: np.array([value if isinstance(value, (int, float)) else math.nan for value in column], dtype=float)
+            for key, column in zip(keys, numbers, strict=True)}

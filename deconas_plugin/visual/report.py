@@ -1,0 +1,79 @@
+"""One page that explains what an experiment found: ``experiments/<name>/report.html``."""
+from datetime import datetime
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from deconas_plugin.errors import DataError, DeCoNASError
+from deconas_plugin.visual import report_sections as sections
+from deconas_plugin.visual.experiment import Experiment
+from deconas_plugin.visual.report_summary import status, tiles
+
+OF_A_SEARCH = {
+    'Search': sections.search_curves,
+    'Bits': sections.bit_map,
+    'Trade-off': sections.trade_offs,
+    'Best ten': sections.best_ten,
+}
+
+
+def write_report(folder, pairs=None):
+    """Write the report of an experiment, finished or running; what is not there yet is named in its place.
+
+    Args:
+        folder (str | Path): ``experiments/<name>``.
+        pairs (list[tuple[str, Tensor, Tensor]] | None): Images for the sample crops, see
+            :func:`deconas_plugin.visual.samples.validation_pairs`. Default: from the validation set of the options; a
+            running search passes its own, because an LMDB cannot be opened twice in one process.
+
+    Returns:
+        Path: The file, ``report.html`` in the folder.
+
+    Raises:
+        DataError: There is no such folder, or the file cannot be written.
+    """
+    experiment = Experiment(folder)
+    path = experiment.folder / 'report.html'
+    # Written aside first: who has the page open never reloads half of it.
+    unfinished = path.with_suffix('.html.part')
+    page = render_report(experiment, pairs)
+    try:
+        unfinished.write_text(page, encoding='utf-8')
+        return unfinished.replace(path)
+    except OSError as error:
+        raise DataError(f'cannot write {path}: {error.strerror}') from error
+
+
+def render_report(experiment, pairs=None):
+    """str: The page, without any reference to a file or an address outside it.
+
+    Args:
+        experiment (Experiment): What to report on.
+        pairs (list | None): See :func:`write_report`.
+    """
+    environment = Environment(loader=PackageLoader('deconas_plugin.visual'), autoescape=True, trim_blocks=True,
+                              lstrip_blocks=True, undefined=StrictUndefined)
+    builders = {
+        'Result': sections.result,
+        'Network': sections.drawing,
+        **(OF_A_SEARCH if experiment.is_search else {}),
+        'Training': sections.training_curves,
+        'Samples': lambda experiment: sections.samples(experiment, pairs),
+        **({'Time': sections.times} if experiment.is_search else {}),
+        'Options': sections.options,
+    }
+    return environment.get_template('report.html').render(
+        name=experiment.name,
+        is_search=experiment.is_search,
+        status=status(experiment),
+        tiles=tiles(experiment),
+        sections={title: _built(title, build, experiment) for title, build in builders.items()},
+        written=datetime.now().strftime('%Y-%m-%d %H:%M'))
+
+
+def _built(title, build, experiment):
+    """dict: ``id`` of a section, which names its template too, and ``content``, or ``missing`` with the reason."""
+    section = {'id': title.lower().replace(' ', '_').replace('-', '_')}
+    try:
+        return {**section, 'content': build(experiment)}
+    except DeCoNASError as error:
+        return {**section, 'missing': str(error)}

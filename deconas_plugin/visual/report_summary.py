@@ -1,0 +1,77 @@
+"""The head of the report: how far the experiment is, and its figures at a glance."""
+from deconas_plugin.errors import DataError, DeCoNASError
+from deconas_plugin.visual.formats import duration, giga, kilo, power_of_two
+
+
+def status(experiment):
+    """str: How far the experiment is, in one line."""
+    if experiment.is_derived:
+        return 'Finished: a genotype is derived.'
+    try:
+        iteration = experiment.last_iteration
+    except DeCoNASError:
+        return 'Nothing recorded yet.'
+    try:
+        total = int(experiment.options['train']['total_iter'])
+    except (DeCoNASError, LookupError, TypeError, ValueError):
+        return f'At iteration {iteration:,}; running, or stopped.'
+    if iteration >= total:
+        return f'Trained to the end, iteration {total:,}.'
+    return f'At iteration {iteration:,} of {total:,}; running, or stopped.'
+
+
+def tiles(experiment):
+    """list[tuple[str, str, str]]: Label, figure and note; those that are not known yet are left out."""
+    found = []
+    for tile in (_psnr, _reward, _params, _mult_adds, _scored, _validation, _time):
+        try:
+            found.append(tile(experiment))
+        except DeCoNASError:
+            continue
+    return found
+
+
+def _psnr(experiment):
+    return 'PSNR', f'{experiment.psnr:.2f} dB', f'{experiment.genotype_kind}, shared weights'
+
+
+def _reward(experiment):
+    history = experiment.history
+    return 'Best reward', f'{history["reward"][experiment.best(1)[0]]:.2f} dB', 'PSNR less penalty'
+
+
+def _params(experiment):
+    return 'Parameters', kilo(experiment.cost.params), _published(experiment, 'params', kilo)
+
+
+def _mult_adds(experiment):
+    return 'Mult-Adds @720p', giga(experiment.cost.mult_adds), _published(experiment, 'mult_adds', giga)
+
+
+def _published(experiment, key, shown):
+    try:
+        return f'published: {shown(getattr(experiment.counter.count(experiment.published), key))}'
+    except DeCoNASError:
+        return ''
+
+
+def _scored(experiment):
+    return 'Genotypes scored', f'{len(experiment.history["reward"]):,}', f'of {power_of_two(experiment.space.num_bits)}'
+
+
+def _validation(experiment):
+    metrics = experiment.log['metrics']
+    if not metrics:
+        raise DataError('no validation yet')
+    (dataset, metric), (_, values) = next(iter(metrics.items()))
+    unit = ' dB' if metric == 'psnr' else ''
+    return f'{metric.upper()} on {dataset}', f'{values[-1]:.2f}{unit}', 'last validation'
+
+
+def _time(experiment):
+    try:
+        return 'Time', duration(sum(experiment.timing.values())), ''
+    except DataError:
+        if 'time' not in experiment.history:
+            raise
+        return 'Search time', duration(experiment.history['time'][-1]), '' if experiment.is_derived else 'so far'

@@ -1,0 +1,88 @@
+"""Derivation: Pareto front and budgets."""
+import random
+from itertools import combinations
+
+import pytest
+
+from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.derive import Budget, derive
+from deconas_plugin.search.pareto import pareto_front
+from deconas_plugin.search.random_search import RandomSearch
+from deconas_plugin.search.reward import Score
+from deconas_plugin.search.search_space import SearchSpace
+
+SPACE = SearchSpace(num_block=2, num_layer=2)
+COUNTER = ComplexityCounter(SPACE, num_feat=8)
+
+
+class FixedReward:
+    """PSNR that rises with the number of set bits."""
+
+    def score(self, genotypes, batches):
+        return [Score(genotype, 30 + sum(genotype.bits) / 10, {}) for genotype in genotypes]
+
+
+class NoPatches:
+
+    def batches(self, batch_size):
+        return iter(())
+
+
+def scored(count=60, seed=0):
+    rng = random.Random(seed)
+    genotypes = dict.fromkeys(SPACE.sample(rng) for _ in range(count))
+    return [Score(genotype, rng.uniform(30, 31), {}) for genotype in genotypes]
+
+
+@pytest.mark.parametrize('measures', [['mult_adds'], ['mult_adds', 'params']])
+def test_the_front_holds_exactly_what_nothing_dominates(measures):
+    scores = scored()
+    front = pareto_front(scores, COUNTER, measures)
+
+    def point(score):
+        return (-score.psnr, *(COUNTER.count(score.genotype).figures()[name] for name in measures))
+
+    def beats(one, other):
+        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+    for one, other in combinations(front, 2):
+        assert not beats(point(one), point(other)) and not beats(point(other), point(one))
+    for score in set(map(point, scores)) - set(map(point, front)):
+        assert any(beats(point(member), score) for member in front)
+    assert max(scores, key=lambda score: score.psnr) in front
+    costs = [point(score)[1] for score in front]
+    assert costs == sorted(costs)
+
+
+def test_a_front_needs_measures_that_are_counted():
+    with pytest.raises(OptionError, match='front: expected some of params, mult_adds.*got .*latency'):
+        pareto_front(scored(), COUNTER, ['latency'])
+
+
+def run(strategy, budget, num_samples=10):
+    return derive(strategy, FixedReward(), NoPatches(), COUNTER, num_samples, budget, 1)
+
+
+def test_budgets_hold():
+    strategy = RandomSearch(SPACE)
+    limit = (COUNTER.count(COUNTER.nothing).mult_adds + COUNTER.largest.mult_adds) / 2
+    scores = run(strategy, Budget(max_mult_adds=limit))
+    assert len(scores) == 11 and all(COUNTER.count(score.genotype).mult_adds <= limit for score in scores)
+    assert [score.reward for score in scores] == sorted((score.reward for score in scores), reverse=True)
+
+
+def test_impossible_budgets_say_what_is_possible():
+    floor = COUNTER.count(COUNTER.nothing)
+    with pytest.raises(DeCoNASError, match=f'the smallest of the space {floor.params:,}'):
+        run(RandomSearch(SPACE), Budget(max_params=floor.params - 1))
+    with pytest.raises(DeCoNASError, match='max_latency: expected a search with search.latency_table'):
+        run(RandomSearch(SPACE), Budget(max_latency=1.0))
+
+
+def test_what_was_scored_best_is_derived():
+    strategy = RandomSearch(SPACE)
+    genotypes = strategy.ask(50)
+    strategy.tell(genotypes, [sum(genotype.bits) for genotype in genotypes])
+    best = max(sum(genotype.bits) for genotype in genotypes)
+    assert sum(run(strategy, Budget())[0].genotype.bits) == best

@@ -1,0 +1,218 @@
+"""Upscaling image files: what is kept of them, and what is left alone."""
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.errors import DataError, OptionError, WeightsError
+from deconas_plugin.upscaling.jobs import plan_jobs
+from deconas_plugin.upscaling.photo import Photo, encode_photo, read_photo
+from deconas_plugin.upscaling.upscaler import Upscaler
+from tools.upscale import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def colours(height=20, width=30):
+    """(H, W, 3), uint8: no two corners alike."""
+    rows, columns = np.indices((height, width))
+    return np.dstack([rows * 255 // height, columns * 255 // width, (rows + columns) % 256]).astype(np.uint8)
+
+
+@pytest.fixture(scope='session')
+def net():
+    """A small network; whether it is trained does not matter here."""
+    torch.manual_seed(0)
+    return DeCoNASNet('110 110101', num_block=2, num_layer=2, num_feat=8).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope='session')
+def weights(net, tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'net.pth'
+    torch.save({'params': net.state_dict()}, path)
+    return str(path)
+
+
+def expected_pixels(net, pixels, largest=255):
+    x = torch.from_numpy(pixels.astype(np.float32) / largest).permute(2, 0, 1)[None]
+    return (net(x)[0].permute(1, 2, 0).clamp(0, 1) * largest).round().numpy()
+
+
+def run(*args):
+    return main([str(arg) for arg in args])
+
+
+@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.bmp', 'a.tiff', 'a.webp'])
+def test_formats_come_out_as_the_network_upscales_them(tmp_path, net, weights, name):
+    Image.fromarray(colours()).save(tmp_path / name)
+    assert run(tmp_path / name, tmp_path / 'out', '--weights', weights) == 0
+    result = np.asarray(Image.open(tmp_path / 'out' / 'a.png'))
+    expected = expected_pixels(net, np.asarray(Image.open(tmp_path / name)))
+    assert np.abs(result - expected).max() <= 1
+
+
+def test_16_bits_are_kept(tmp_path, net, weights):
+    pixels = colours().astype(np.uint16) * 256 + 77
+    cv2.imwrite(str(tmp_path / 'a.png'), pixels[..., ::-1])
+    run(tmp_path / 'a.png', tmp_path / 'out.png', '--weights', weights)
+    result = cv2.imread(str(tmp_path / 'out.png'), cv2.IMREAD_UNCHANGED)
+    assert result.dtype == np.uint16
+    assert np.abs(result[..., ::-1] - expected_pixels(net, pixels, 65535)).max() <= 3
+
+
+@pytest.mark.parametrize('depth', [8, 16])
+def test_alpha_is_kept(tmp_path, weights, depth):
+    alpha = np.repeat(np.linspace(0, 255, 30).astype(np.uint8)[None], 20, axis=0)
+    pixels = np.dstack([colours(), alpha]).astype(np.uint8 if depth == 8 else np.uint16) * (1 if depth == 8 else 257)
+    cv2.imwrite(str(tmp_path / 'a.png'), pixels)
+    run(tmp_path / 'a.png', tmp_path / 'out.png', '--weights', weights)
+    result = cv2.imread(str(tmp_path / 'out.png'), cv2.IMREAD_UNCHANGED)
+    assert result.shape == (40, 60, 4) and result.dtype == pixels.dtype
+    assert np.abs(result[::2, ::2, 3].astype(int) - pixels[..., 3]).max() <= pixels.max() * 0.03
+    assert (result[..., 3].min(), result[..., 3].max()) == (0, pixels.max())
+
+
+@pytest.mark.parametrize('mode', ['L', 'I;16', '1'])
+def test_grey_images_stay_grey(tmp_path, weights, mode):
+    grey = colours()[..., 0]
+    image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == 'I;16' else Image.fromarray(grey).convert(mode)
+    image.save(tmp_path / 'a.png')
+    run(tmp_path / 'a.png', tmp_path / 'out.png', '--weights', weights)
+    result = cv2.imread(str(tmp_path / 'out.png'), cv2.IMREAD_UNCHANGED)
+    assert result.shape == (40, 60)
+    assert result.dtype == (np.uint16 if mode == 'I;16' else np.uint8)
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('deep', [False, True])
+def test_photos_are_turned_upright(tmp_path, orientation, deep):
+    image = Image.fromarray(colours())
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / 'a.png', exif=exif)
+    from PIL import ImageOps
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / 'a.png')))
+    if deep:
+        written = (tmp_path / 'a.png').read_bytes()
+        start = written.find(b'eXIf') - 4
+        chunk = written[start:start + 12 + int.from_bytes(written[start:start + 4], 'big')]
+        png = cv2.imencode('.png', colours()[..., ::-1].astype(np.uint16) * 257)[1].tobytes()
+        (tmp_path / 'a.png').write_bytes(png[:33] + chunk + png[33:])
+    photo = read_photo(tmp_path / 'a.png')
+    assert photo.rgb.dtype == (np.uint16 if deep else np.uint8)
+    assert np.array_equal(photo.rgb // (257 if deep else 1), upright)
+
+
+def test_colour_profiles_are_kept(tmp_path, weights):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    Image.fromarray(colours()).save(tmp_path / 'a.jpg', icc_profile=profile)
+    run(tmp_path / 'a.jpg', tmp_path / 'out.png', '--weights', weights)
+    with Image.open(tmp_path / 'out.png') as image:
+        image.load()
+        assert image.info['icc_profile'] == profile
+
+
+def test_palettes_and_cmyk(tmp_path):
+    Image.fromarray(colours()).convert('CMYK').save(tmp_path / 'a.tif')
+    assert np.abs(read_photo(tmp_path / 'a.tif').rgb.astype(int) - colours()).max() <= 2
+    palette = Image.fromarray(colours()).quantize(16)
+    palette.save(tmp_path / 'a.png', transparency=3)
+    photo = read_photo(tmp_path / 'a.png')
+    assert np.array_equal(photo.alpha == 0, np.asarray(palette) == 3)
+
+
+def test_encoding_loses_nothing():
+    for dtype in (np.uint8, np.uint16):
+        pixels = colours().astype(dtype)
+        png = encode_photo(Photo(pixels, pixels[..., 0]))
+        decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(decoded, np.dstack([pixels[..., ::-1], pixels[..., 0]]))
+
+
+def make_folder(folder, *names):
+    folder.mkdir()
+    for name in names:
+        Image.fromarray(colours()).save(folder / name)
+    return folder
+
+
+def test_a_broken_image_does_not_stop_the_others(tmp_path, weights, capsys):
+    folder = make_folder(tmp_path / 'in', 'a.png', 'b.png', 'c.jpg')
+    whole = (folder / 'b.png').read_bytes()
+    (folder / 'b.png').write_bytes(whole[:len(whole) // 2])
+    (folder / 'notes.txt').write_text('no image')
+    assert run(folder, tmp_path / 'out', '--weights', weights) == 1
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.png', 'c.png']
+    output = capsys.readouterr().out
+    assert '2 upscaled, 0 skipped' in output
+    assert output.count('left out') == 1 and 'b.png: not a readable image' in output
+
+
+def test_what_is_done_is_skipped_unless_told_otherwise(tmp_path, weights, capsys):
+    folder = make_folder(tmp_path / 'in', 'a.png', 'b.png')
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'a.png').write_bytes(b'mine')
+    assert run(folder, tmp_path / 'out', '--weights', weights) == 0
+    assert '1 upscaled, 1 skipped' in capsys.readouterr().out
+    assert (tmp_path / 'out' / 'a.png').read_bytes() == b'mine'
+    run(folder, tmp_path / 'out', '--weights', weights, '--overwrite')
+    assert (tmp_path / 'out' / 'a.png').read_bytes() != b'mine'
+
+
+def test_patterns_files_and_equal_stems(tmp_path):
+    folder = make_folder(tmp_path / 'in', 'a.png', 'a.jpg', 'b.png')
+    jobs = plan_jobs([f'{folder}/*.png', str(folder / 'a.jpg'), str(folder / 'a.png')], 'out')
+    assert [(job.source.name, job.target.as_posix()) for job in jobs] == [
+        ('a.png', 'out/a.png.png'), ('b.png', 'out/b.png'), ('a.jpg', 'out/a.jpg.png')]
+
+
+@pytest.mark.parametrize(('inputs', 'output', 'message'), [
+    (['missing'], 'out', 'missing: found no images'),
+    (['in/*.tif'], 'out', 'found no images'),
+    (['in', 'in2'], 'out', 'would replace another image'),
+    (['in'], 'in', 'would replace another image'),
+    (['in/a.png'], 'in/a.png', 'would replace another image'),
+    (['in', 'in2/a.png'], 'out.png', 'expected a folder for the results of 3 images'),
+])
+def test_plans_that_make_no_sense(tmp_path, monkeypatch, inputs, output, message):
+    monkeypatch.chdir(tmp_path)
+    make_folder(tmp_path / 'in', 'a.png', 'b.png')
+    make_folder(tmp_path / 'in2', 'a.png')
+    with pytest.raises(DataError, match=message):
+        plan_jobs(inputs, output)
+
+
+def test_self_ensemble_and_tiles_change_what_they_say(tmp_path, net, weights):
+    pixels = colours(60, 90)
+    plain = Upscaler(weights).upscale(Photo(pixels)).rgb.astype(int)
+    assert np.abs(Upscaler(weights, tile=16).upscale(Photo(pixels)).rgb - plain).max() <= 1
+    better = Upscaler(weights, self_ensemble=True).upscale(Photo(pixels)).rgb
+    mirrored = Upscaler(weights, self_ensemble=True).upscale(Photo(pixels[:, ::-1])).rgb[:, ::-1]
+    assert np.abs(better.astype(int) - mirrored).max() <= 1
+    assert np.abs(better - plain).max() > 1
+
+
+@pytest.mark.parametrize(('options', 'error', 'message'), [
+    (dict(device='cuda:99'), OptionError, '--device: expected one of cpu'),
+    (dict(device='cpu', precision='fp16'), OptionError, '--precision: fp16 needs a CUDA device'),
+    (dict(weights='missing.pth'), WeightsError, 'missing.pth'),
+])
+def test_wrong_options(weights, options, error, message):
+    with pytest.raises(error, match=message):
+        Upscaler(**{**dict(weights=weights), **options})
+
+
+def test_errors_are_one_line_and_exit_code_2(tmp_path, weights, capsys):
+    assert run(tmp_path / 'missing', tmp_path / 'out', '--weights', weights) == 2
+    assert capsys.readouterr().err.count('\n') == 1
+
+
+def test_help_needs_no_torch():
+    code = 'import sys, tools.upscale as t; t.build_parser().format_help(); assert "torch" not in sys.modules'
+    subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True)
