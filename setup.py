@@ -4,8 +4,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-TOOLS = ('search', 'derive', 'train', 'test', 'prepare_data', 'draw', 'report', 'benchmark', 'compare', 'upscale', 'convert',
-         'convert_tf', 'latency', 'rank', 'study', 'benchmark_speed')
+TOOLS = ('search', 'derive', 'train', 'test', 'prepare_data', 'draw', 'report', 'benchmark', 'benchmark_speed',
+         'compare', 'convert', 'upscale', 'latency', 'rank', 'study')
 
 
 def version() -> str:
