@@ -132,8 +132,12 @@ class DeCoNASSearchModel(DeCoNASModel):
                                f'{time.time() - started:.1f} s: {values}. Best so far: {self.history.best}')
 
     def score(self, genotypes):
-        """list[Score]: What genotypes earn on a random batch; each process scores its share, all get the result."""
-        batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], self.rng)
+        """list[Score]: What genotypes earn on a batch, a new one where the strategy allows.
+
+        Each process scores its share, all get the result.
+        """
+        rng = random.Random(self.opt['manual_seed']) if self.strategy.same_patches else self.rng
+        batch = self.reward_set.draw(self.search_opt['reward']['batch_size'], rng)
         own = self.reward.score(genotypes[self.opt['rank']::self.opt['world_size']], [batch])
         shares = [iter(share) for share in gathered(own)]
         return [next(shares[index % len(shares)]) for index in range(len(genotypes))]
