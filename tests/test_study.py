@@ -1,5 +1,6 @@
 """Rank correlation and the study: what they compute, and that they continue where they were stopped."""
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from test_chain import project, run  # noqa: F401
 
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.reward import Score
 from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.study.compare_strategies import search_with
 from deconas_plugin.study.rank import stratified_genotypes
 from deconas_plugin.study.report import strategy_table
 from deconas_plugin.study.results import Results
@@ -118,3 +121,30 @@ def _derived(folder, name, table, capsys, limit):
     assert run('derive', folder, '--name', name, '--max-latency', limit, '--latency-table', table) == 0
     assert 'Latency (ms)' in capsys.readouterr().out
     return [yaml.safe_load(path.read_text()) for path in sorted((folder / name / 'front').glob('*.yml'))]
+
+
+@pytest.mark.parametrize('name, batches', [('reinforce', 4), ('random', 1), ('evolution', 1)])
+def test_strategies_that_compare_rewards_of_different_steps_see_the_same_patches(name, batches):
+    space, drawn = SearchSpace(2, 2), set()
+
+    class Patches:
+
+        def draw(self, batch_size, rng):
+            drawn.add(batch := rng.random())
+            return batch
+
+        def batches(self, batch_size):
+            return iter((0.0, ))
+
+    class BatchReward:
+
+        def score(self, genotypes, batches):
+            return [Score(genotype, sum(batches), {}) for genotype in genotypes]
+
+    experiment = SimpleNamespace(
+        opt={'network_c': {'type': 'DeCoNASController'}, 'search': {'reward': {'batch_size': 1}}},
+        supernet=SimpleNamespace(space=space), counter=ComplexityCounter(space, num_feat=8), reward_set=Patches(),
+        reward=BatchReward())
+    found = search_with(experiment, {'type': name}, budget=8, num_samples=2, num_candidates=3, seed=0)
+    assert len(drawn) == batches
+    assert found['gains'] == [0.0] * 4  # nothing but the patches decides here, and the gain is free of them

@@ -20,21 +20,23 @@ def search_with(experiment, options, budget, num_samples, num_candidates, seed):
 
     Returns:
         dict: ``genotype`` and ``reward`` (dB, whole reward set) of the derived network, ``first_reward`` of the
-        strategy's best guess alone, ``mean_rewards``: means over every ``num_samples`` while searching.
+        strategy's best guess alone, ``gains``: mean reward over every ``num_samples``
+        while searching, less that of the network with everything selected on the same patches.
     """
     torch.manual_seed(seed)
     rng = random.Random(seed)
     controller = build_network({**experiment.opt['network_c'], 'space': experiment.supernet.space})
     strategy = build_strategy(controller, options, seed)
     batch_size = experiment.opt['search']['reward']['batch_size']
-    means = []
+    gains, everything = [], experiment.counter.everything
     for _ in range(budget // num_samples):
-        batch = experiment.reward_set.draw(batch_size, rng)
+        batch = experiment.reward_set.draw(batch_size, random.Random(seed) if strategy.same_patches else rng)
         scores = experiment.reward.score(strategy.ask(num_samples), [batch])
         log = strategy.tell([score.genotype for score in scores], [score.reward for score in scores])
-        means.append(log['reward'])
+        reference, = experiment.reward.score([everything], [batch])
+        gains.append(log['reward'] - reference.reward)
     candidates = strategy.candidates(num_candidates - 1)
     scores = experiment.reward.score(candidates, list(experiment.reward_set.batches(batch_size)))
     best = max(scores, key=lambda score: score.reward)
     return {'genotype': str(best.genotype), 'reward': best.reward, 'first_reward': scores[0].reward,
-            'mean_rewards': means, **experiment.counter.count(best.genotype).figures()}
+            'gains': gains, **experiment.counter.count(best.genotype).figures()}

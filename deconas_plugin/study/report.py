@@ -53,24 +53,22 @@ def plot_ranks(shared, alone, mult_adds, path):
 
 
 def plot_strategies(curves, num_samples, path):
-    """Mean reward of what each strategy asks for, over scored genotypes; mean and range over seeds.
+    """Reward of what each strategy asks for, over scored genotypes; mean and range over seeds.
 
     Args:
-        curves (dict[str, list[list[float]]]): By strategy and seed.
+        curves (dict[str, list[list[float]]]): By strategy and seed; dB above the network with everything selected.
         num_samples (int): Genotypes per point.
         path (Path): The PNG file.
     """
     figure = Figure(figsize=(6, 4), layout='constrained')
     axes = figure.subplots()
     for name, seeds in curves.items():
-        # Each seed has its own supernet: differences within it are what compares.
-        columns = list(zip(*[[value - mean(curves['random'][i]) for value in curve] for i, curve in enumerate(seeds)],
-                           strict=True))
+        columns = list(zip(*seeds, strict=True))
         scored = [num_samples * (i + 1) for i in range(len(columns))]
         line, = axes.plot(scored, [mean(column) for column in columns], label=name)
         axes.fill_between(scored, [min(column) for column in columns], [max(column) for column in columns],
                           color=line.get_color(), alpha=0.15)
-    axes.set(xlabel='scored genotypes', ylabel='mean reward above that of random (dB)')
+    axes.set(xlabel='scored genotypes', ylabel='reward above that of the whole network (dB)')
     axes.legend()
     figure.savefig(path, dpi=120)
 

@@ -134,7 +134,7 @@ class Study:
             fairness_table({variant: [found['shared weights']['kendall'] for found in seeds]
                             for variant, seeds in ranks.items()})])
         save_text(text, self.output / 'study.md')
-        plot_strategies({name: [search['mean_rewards'] for search in found] for name, found in searches.items()},
+        plot_strategies({name: [search['gains'] for search in found] for name, found in searches.items()},
                         self.opt['search']['num_samples'], self.output / 'strategies.png')
         plot_ranks(done['shared_uniform_0'], alone, [counter.count(genotype).mult_adds for genotype in genotypes],
                    self.output / 'rank.png')
