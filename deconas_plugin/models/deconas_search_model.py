@@ -120,7 +120,9 @@ class DeCoNASSearchModel(DeCoNASModel):
         """Train the controller for ``search.controller_steps`` steps; the weights rest."""
         started, steps = time.time(), self.search_opt['controller_steps']
         logs = []
-        for step, batch in enumerate(self._reward_batches(steps)):
+        batches = self.reward_set.draws(self.search_opt['reward']['batch_size'], steps, self.rng,
+                                        self.strategy.same_patches)
+        for step, batch in enumerate(batches):
             scores = self.score(self.strategy.ask(self.search_opt['num_samples']), batch)
             usable = self.watch.usable(scores, current_iter)
             if usable:
@@ -138,13 +140,6 @@ class DeCoNASSearchModel(DeCoNASModel):
         values = ', '.join(f'{name} {value:.4f}' for name, value in mean.items())
         get_root_logger().info(f'Controller round at iter {current_iter}, {steps} steps in '
                                f'{time.time() - started:.1f} s: {values}. Best so far: {self.history.best}')
-
-    def _reward_batches(self, steps):
-        """Iterable: A batch for every controller step, always the same one where the strategy compares steps."""
-        batch_size = self.search_opt['reward']['batch_size']
-        if self.strategy.same_patches:
-            return list(self.reward_set.draws(batch_size, 1, random.Random(self.opt['manual_seed']))) * steps
-        return self.reward_set.draws(batch_size, steps, self.rng)
 
     def score(self, genotypes, batch):
         """list[Score]: What genotypes earn on a batch; each process scores its share, all get the result."""

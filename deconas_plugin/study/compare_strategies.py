@@ -29,8 +29,7 @@ def search_with(experiment, options, budget, num_samples, num_candidates, seed):
     strategy = build_strategy(controller, options, seed)
     batch_size = experiment.opt['search']['reward']['batch_size']
     gains, everything = [], experiment.counter.everything
-    for _ in range(budget // num_samples):
-        batch = experiment.reward_set.draw(batch_size, random.Random(seed) if strategy.same_patches else rng)
+    for batch in experiment.reward_set.draws(batch_size, budget // num_samples, rng, strategy.same_patches):
         scores = experiment.reward.score(strategy.ask(num_samples), [batch])
         log = strategy.tell([score.genotype for score in scores], [score.reward for score in scores])
         reference, = experiment.reward.score([everything], [batch])
