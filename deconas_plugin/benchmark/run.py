@@ -12,9 +12,9 @@ from deconas_plugin.benchmark.reported import reported_rows
 from deconas_plugin.benchmark.sr_images import SRFolder
 from deconas_plugin.benchmark.table import Table, to_csv, to_json, to_markdown
 from deconas_plugin.benchmark.test_sets import canonical_name, find_test_sets
-from deconas_plugin.data.files import write_file
 from deconas_plugin.data.prepare import SCALES
 from deconas_plugin.errors import DataError, OptionError
+from deconas_plugin.utils.atomic import write_file
 
 FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
 
