@@ -109,8 +109,11 @@ class DenseBlock(nn.Module):
             # A dead layer's place is kept, so that the numbers of the features stay right.
             live = k in genotype.live_layers
             features.append(self.layers[str(k)](features, layer_inputs) if live else None)
-        fused = Features([x, *features[1:]]).joined(genotype.local_fusion)
-        return x + self.local_fusion(fused, genotype.local_fusion)
+            if not torch.is_grad_enabled():
+                # A later layer rarely joins the same features, and only gradients need the joined ones anyway.
+                features = Features(features)
+        features[0] = x
+        return x + self.local_fusion(Features(features).joined(genotype.local_fusion), genotype.local_fusion)
 
 
 class Upsampler(nn.Sequential):
@@ -161,12 +164,12 @@ class DeCoNASForward(nn.Module):
             Tensor: (N, num_out_ch, upscale * H, upscale * W), about [0, 1].
         """
         shallow, x = self.head(x - self.mean)
-        features = Features([x])
+        features = [x]
         for index, block in enumerate(self.blocks):
             if index:
                 x = self.transitions[index - 1](torch.cat(features, dim=1))
             features.append(block(x, genotype.blocks[index]))
-        fused = self.global_fusion(features.joined(genotype.global_fusion), genotype.global_fusion)
+        fused = self.global_fusion(Features(features).joined(genotype.global_fusion), genotype.global_fusion)
         return self.tail(self.conv_fusion(fused) + shallow) + self.mean
 
 
