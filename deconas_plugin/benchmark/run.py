@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from deconas_plugin.benchmark.device import device_name
 from deconas_plugin.benchmark.measure import measure
 from deconas_plugin.benchmark.methods import Bicubic, split_name
 from deconas_plugin.benchmark.network_methods import OptionsMethod, WeightsMethod
@@ -15,6 +14,7 @@ from deconas_plugin.benchmark.test_sets import canonical_name, find_test_sets
 from deconas_plugin.data.prepare import SCALES
 from deconas_plugin.errors import DataError, OptionError
 from deconas_plugin.utils.atomic import write_file
+from deconas_plugin.utils.device import device_name
 
 FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from deconas_plugin.benchmark.device import device_name
 from deconas_plugin.data.parallel import progress
 from deconas_plugin.speed.data_speed import data_speed
 from deconas_plugin.speed.limits import conv_rates
@@ -12,6 +11,7 @@ from deconas_plugin.speed.network_speed import growth, inference_speed, training
 from deconas_plugin.speed.results import SpeedReport, to_json, to_markdown
 from deconas_plugin.speed.search_speed import controller_speed, paper_schedule, supernet_speed
 from deconas_plugin.utils.atomic import explained, save_text
+from deconas_plugin.utils.device import device_name
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import resolve_precision
 
