@@ -67,7 +67,7 @@ def test_report_as_table_and_json():
     report = SpeedReport('some device', 'some PyTorch', {'bf16': {'inference': 4.6e11, 'training': 3.9e11}}, [work])
     table = to_markdown(report)
     assert '460 GFLOP/s on an image, 390 GFLOP/s forward and backward' in table
-    assert '| fast | 100.0 | 0.500 (2.00x faster) |' in table
+    assert '| fast | 100.0 | 0.500 (2.0x faster) |' in table
     assert '- hours: 12.35' in table
     assert 'GFLOP/s |' not in table and 'peak memory' not in table  # nothing known of them
     assert json.loads(to_json(report))['works'][0]['ways'][1]['relative'] == 0.5

@@ -118,6 +118,9 @@ def _check_constructors(opt, task):
             raise OptionError('datasets.train: missing; expected the images to train on')
         _check_train(opt['train'], 'train')
     if task == 'search':
+        if opt['train'].get('compile'):
+            raise OptionError('train.compile: expected false in a search, where every genotype would be compiled anew; '
+                              'set derive.train.compile instead')
         _check_keywords(opt['network_c'], ARCH_REGISTRY, 'network_c')
         _check_keywords(opt['search']['strategy'], STRATEGIES, 'search.strategy')
         for index, term in enumerate(opt['search']['penalty']):
