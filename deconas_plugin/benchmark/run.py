@@ -15,6 +15,7 @@ from deconas_plugin.data.prepare import SCALES
 from deconas_plugin.errors import DataError, OptionError
 from deconas_plugin.utils.atomic import write_file
 from deconas_plugin.utils.device import device_name
+from deconas_plugin.utils.memory import keep_freed_memory
 
 FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
 
@@ -44,6 +45,7 @@ def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets
     """
     if scale not in SCALES:
         raise OptionError(f'scale: expected one of {SCALES}, got {scale!r}')
+    keep_freed_memory(device)  # for all models alike: DeCoNASModel would for those after it
     test_sets, notes = find_test_sets(data, scale, sets, [opt for _, opt in options])
     names = list(dict.fromkeys(map(canonical_name, sets)))
     table = Table(scale, names, _settings(scale, device, precision), notes=notes)

@@ -50,8 +50,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
     def __init__(self, opt):
         self.channels_last = opt.get('train', {}).get('channels_last', True)
         super().__init__(opt)
-        if self.device.type == 'cpu':
-            keep_freed_memory()
+        keep_freed_memory(self.device)
         self.val_precision = resolve_precision(
             self.opt['val'].get('precision', 'float32'), self.device, key='val.precision')
 

@@ -10,6 +10,7 @@ from deconas_plugin.errors import DataError, OptionError
 from deconas_plugin.upscaling.photo import Photo, encode_photo, read_photo
 from deconas_plugin.utils.atomic import write_file
 from deconas_plugin.utils.device import choose_device
+from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision
 from deconas_plugin.utils.tiling import upscale_tiled
 from deconas_plugin.utils.weights import load_network
@@ -45,6 +46,7 @@ class Upscaler:
 
     def __init__(self, weights, device=None, precision='float32', tile=384, self_ensemble=False):
         self.device = choose_device(device)
+        keep_freed_memory(self.device)
         net = load_network(weights)
         if net.num_in_ch != 3:
             raise OptionError(f'{weights}: expected a network for images of 3 channels, got one for {net.num_in_ch}')
