@@ -4,7 +4,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-TOOLS = ('search', 'derive', 'train', 'test', 'draw', 'report', 'upscale', 'convert', 'convert_tf')
+TOOLS = ('search', 'derive', 'train', 'test', 'prepare_data', 'draw', 'report', 'benchmark', 'benchmark_speed',
+         'compare', 'convert', 'convert_tf', 'upscale', 'latency', 'rank', 'study')
 
 
 def version() -> str:

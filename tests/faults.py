@@ -1,10 +1,14 @@
 """What goes wrong inside a run: to be handed to run_fixture.Run as ``prepare``."""
 import os
 import signal
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
+from basicsr.train import train_pipeline
 
+from deconas_plugin import pipeline
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.models.deconas_search_model import DeCoNASSearchModel
 
@@ -69,8 +73,8 @@ class BrokenRewards:
     def __call__(self):
         original = DeCoNASSearchModel.score
 
-        def score(model, genotypes):
-            first, *others = original(model, genotypes)
+        def score(model, genotypes, batch):
+            first, *others = original(model, genotypes, batch)
             return [replace(first, psnr=float('nan')), *others]
 
         DeCoNASSearchModel.score = score
@@ -107,3 +111,33 @@ class DieAt:
             original(model, current_iter)
 
         DeCoNASModel.optimize_parameters = optimize_parameters
+
+
+@dataclass
+class WatchMemory:
+    """Write the resident memory of the process, in MiB, into ``<folder>/memory.txt``, every so many iterations."""
+    folder: object
+    every: int
+
+    def __call__(self):
+        original = DeCoNASModel.optimize_parameters
+
+        def optimize_parameters(model, current_iter):
+            original(model, current_iter)
+            if current_iter % self.every == 0:
+                pages = int(Path('/proc/self/statm').read_text().split()[1])
+                with open(f'{self.folder}/memory.txt', 'a') as file:
+                    file.write(f'{pages * os.sysconf("SC_PAGE_SIZE") / 2**20}\n')
+
+        DeCoNASModel.optimize_parameters = optimize_parameters
+
+
+class BasicSRPipeline:
+    """Train with BasicSR's own pipeline, as its ``basicsr/train.py`` does for users who import the plugin."""
+
+    def __call__(self):
+        def run_train(args, root):
+            sys.argv = ['train.py', '-opt', args.opt]
+            train_pipeline(str(root))
+
+        pipeline.run_train = run_train

@@ -113,6 +113,15 @@ def test_convolutions_with_the_same_dilation_and_pointwise_ones_merge():
         OPERATIONS.module_dict.pop('sep_dil_conv3x3')
 
 
+@pytest.mark.parametrize('num_images', [1, 2])
+def test_the_memory_layout_stays_channels_last(num_images):
+    fused = make_net(upscale=4).fuse().to(memory_format=torch.channels_last)
+    x = torch.rand(num_images, 3, 12, 10).contiguous(memory_format=torch.channels_last)
+    shallow, feature = fused.head(x)
+    assert feature.is_contiguous(memory_format=torch.channels_last)
+    assert fused.tail(feature).is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_trained_network_is_left_alone():
     net = make_net()
     before = {key: value.clone() for key, value in net.state_dict().items()}

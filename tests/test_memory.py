@@ -14,7 +14,7 @@ def resident():
         return int(file.read().split()[1]) * 4096
 
 if {keep}:
-    keep_freed_memory()
+    keep_freed_memory(torch.device('cpu'))
 before = resident()
 tensor = torch.ones(64 * 2**20 // 4)
 del tensor

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import torch
-from faults import FullDisk, SignalAt
+from faults import BasicSRPipeline, FullDisk, SignalAt, WatchMemory
 from run_fixture import Run, differences, log, results, run, search_options, train_options
 
 OPTIONS = {'search': search_options, 'train': train_options}
@@ -136,6 +136,25 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, finished, ending
     assert not list(tmp_path.rglob('.*.tmp'))
     run('search', tmp_path, options, '--auto_resume')
     assert differences(results(tmp_path), expected) == []
+
+
+def test_a_state_of_basicsrs_own_pipeline_is_continued_and_called_inexact(tmp_path, finished):
+    options = finished['train'][0]
+    run('train', tmp_path, {**options, 'train': {**options['train'], 'total_iter': 8}}, prepare=BasicSRPipeline())
+    said = run('train', tmp_path, options, '--auto_resume')
+    assert 'Resuming is not exact' in said and 'Resuming training from epoch: 1, iter: 8.' in said
+    assert (tmp_path / 'experiments/tiny/models/net_g_12.pth').exists()
+
+
+@pytest.mark.slow
+def test_a_long_search_does_not_grow(tmp_path):
+    options = search_options(tmp_path, **{'train.total_iter': 2000, 'search.controller_freq': 10,
+                                          'val.val_freq': 100, 'logger.save_checkpoint_freq': 100})
+    process = Run('search', tmp_path, options, prepare=WatchMemory(tmp_path, 100))
+    assert process.wait(550) == 0
+    memory = [float(line) for line in (tmp_path / 'memory.txt').read_text().split()]
+    assert len(memory) == 20
+    assert memory[-1] - memory[4] < 5, memory  # MiB, from iteration 500 on
 
 
 def kill_at_random(tmp_path, options, kills, seed):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from lmdb_fixture import dataset_options, paired_lmdb
 
-from deconas_plugin.errors import StorageError
+from deconas_plugin.errors import OptionError, StorageError
 from deconas_plugin.speed import limits, network_speed, run, search_speed
 from deconas_plugin.speed.jobs import inference, load_patches, training_step
 from deconas_plugin.speed.results import SpeedReport, Way, Work, to_json, to_markdown
@@ -67,7 +67,7 @@ def test_report_as_table_and_json():
     report = SpeedReport('some device', 'some PyTorch', {'bf16': {'inference': 4.6e11, 'training': 3.9e11}}, [work])
     table = to_markdown(report)
     assert '460 GFLOP/s on an image, 390 GFLOP/s forward and backward' in table
-    assert '| fast | 100.0 | 0.500 (2.00x faster) |' in table
+    assert '| fast | 100.0 | 0.500 (2.0x faster) |' in table
     assert '- hours: 12.35' in table
     assert 'GFLOP/s |' not in table and 'peak memory' not in table  # nothing known of them
     assert json.loads(to_json(report))['works'][0]['ways'][1]['relative'] == 0.5
@@ -133,6 +133,11 @@ def test_only_the_chosen_parts_run_and_are_written(tmp_path, monkeypatch):
     assert [work.title for work in report.works] == ['controller']
     assert json.loads((tmp_path / 'results' / 'speed.json').read_text())['works'][0]['figures'] == {'rounds': 3}
     assert '**controller**' in (tmp_path / 'results' / 'speed.md').read_text()
+
+
+def test_too_few_rounds_for_a_median_are_refused(tmp_path):
+    with pytest.raises(OptionError, match='--rounds: expected at least 3, got 2'):
+        run.run_speed_benchmark(CPU, tmp_path / 'speed', ['controller'], rounds=2)
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):

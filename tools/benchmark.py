@@ -47,10 +47,10 @@ def benchmark(args):
 
     from basicsr.utils import get_root_logger
 
-    from deconas_plugin.benchmark.device import choose_device
     from deconas_plugin.benchmark.run import run_benchmark
     from deconas_plugin.benchmark.table import to_markdown
     from deconas_plugin.data.parallel import available_cores
+    from deconas_plugin.utils.device import choose_device
     from deconas_plugin.utils.options import load_options
 
     get_root_logger(log_level=logging.WARNING)  # BasicSR prints every network that it builds

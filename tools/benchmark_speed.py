@@ -37,10 +37,10 @@ def build_parser():
 
 def measure(args):
     """Do what the arguments ask."""
-    from deconas_plugin.benchmark.device import choose_device
     from deconas_plugin.speed.jobs import quiet_logger
     from deconas_plugin.speed.results import to_markdown
     from deconas_plugin.speed.run import run_speed_benchmark
+    from deconas_plugin.utils.device import choose_device
 
     quiet_logger()
     report = run_speed_benchmark(choose_device(args.device), args.out, args.only, args.rounds)

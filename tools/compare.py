@@ -34,7 +34,7 @@ def draw(args):
     from pathlib import Path
 
     from deconas_plugin.benchmark.compare import build_method, compare, write_figure
-    from deconas_plugin.benchmark.device import choose_device
+    from deconas_plugin.utils.device import choose_device
 
     device = choose_device(args.device)
     out = args.out or f'results/compare_{Path(args.image).stem}_x{args.scale}.png'

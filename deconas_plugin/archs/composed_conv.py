@@ -34,9 +34,8 @@ class ComposedConv(nn.Module):
         """(N, num_in_ch, H, W) -> (N, C, upscale * H, upscale * W)."""
         ring = self.upscale
         inner = F.pixel_shuffle(self.conv(x), self.upscale)
-        # Not chunked: ONNX cannot chunk a number of images that it does not know.
-        left, right = self.stack(torch.cat([x[..., :STRIP], x[..., -STRIP:]])).unflatten(0, (2, -1))
-        top, bottom = self.stack(torch.cat([x[..., :STRIP, :], x[..., -STRIP:, :]])).unflatten(0, (2, -1))
+        left, right = self.stack(x[..., :STRIP]), self.stack(x[..., -STRIP:])
+        top, bottom = self.stack(x[..., :STRIP, :]), self.stack(x[..., -STRIP:, :])
         # The second slice of right and bottom leaves nothing where left and top are the whole image, one pixel.
         rows = torch.cat([left[..., :ring], inner[..., ring:-ring], right[..., ring:][..., -ring:]], dim=3)
         return torch.cat([top[..., :ring, :], rows[..., ring:-ring, :], bottom[..., ring:, :][..., -ring:, :]], dim=2)

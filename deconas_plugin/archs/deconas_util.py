@@ -12,9 +12,23 @@ from deconas_plugin.errors import OptionError
 DIV2K_RGB_MEAN = (114.356 / 255, 111.561 / 255, 103.154 / 255)
 
 
-def concatenate(features, inputs):
-    """Tensor: The features ``inputs`` joined along the channels, without a copy where there is only one."""
-    return features[inputs[0]] if len(inputs) == 1 else torch.cat([features[i] for i in inputs], dim=1)
+class Features(list):
+    """Features that later ones are computed from, each (N, C, H, W)."""
+
+    def __init__(self, features):
+        super().__init__(features)
+        self._joined = {}
+
+    def joined(self, inputs):
+        """Tensor: The features ``inputs`` (tuple[int]) joined along the channels, (N, len(inputs) * C, H, W).
+
+        A single one is not copied, and what several operations read is joined once.
+        """
+        if len(inputs) == 1:
+            return self[inputs[0]]
+        if inputs not in self._joined:
+            self._joined[inputs] = torch.cat([self[i] for i in inputs], dim=1)
+        return self._joined[inputs]
 
 
 def squeezed_channels(num_feat):
@@ -61,18 +75,14 @@ class DenseLayer(nn.Module):
         """Compute the layer.
 
         Args:
-            features (list[Tensor]): Earlier features after ReLU, each (N, C, H, W).
+            features (Features): Earlier features after ReLU.
             layer_inputs (tuple[tuple[int]]): For every candidate operation the features that it reads.
 
         Returns:
             Tensor: (N, C, H, W), nowhere negative, so that later layers need no further ReLU.
         """
-        outputs, read = [], {}
-        for name, inputs in zip(self.names, layer_inputs, strict=True):
-            if inputs:
-                if inputs not in read:
-                    read[inputs] = concatenate(features, inputs)
-                outputs.append(self.operations[name](read[inputs], inputs))
+        outputs = [self.operations[name](features.joined(inputs), inputs)
+                   for name, inputs in zip(self.names, layer_inputs, strict=True) if inputs]
         if not outputs:
             return self.attention(features[-1])
         # ReLU before the division, which then is one of the few numbers of the attention instead of a whole image.
@@ -94,13 +104,16 @@ class DenseBlock(nn.Module):
 
     def forward(self, x, genotype):
         """(N, C, H, W) -> (N, C, H, W), through the layers of a BlockGenotype that reach the output."""
-        features = [F.relu(x)]
+        features = Features([F.relu(x)])
         for k, layer_inputs in enumerate(genotype.layer_inputs):
             # A dead layer's place is kept, so that the numbers of the features stay right.
             live = k in genotype.live_layers
             features.append(self.layers[str(k)](features, layer_inputs) if live else None)
+            if not torch.is_grad_enabled():
+                # A later layer rarely joins the same features, and only gradients need the joined ones anyway.
+                features = Features(features)
         features[0] = x
-        return x + self.local_fusion(concatenate(features, genotype.local_fusion), genotype.local_fusion)
+        return x + self.local_fusion(Features(features).joined(genotype.local_fusion), genotype.local_fusion)
 
 
 class Upsampler(nn.Sequential):
@@ -156,7 +169,7 @@ class DeCoNASForward(nn.Module):
             if index:
                 x = self.transitions[index - 1](torch.cat(features, dim=1))
             features.append(block(x, genotype.blocks[index]))
-        fused = self.global_fusion(concatenate(features, genotype.global_fusion), genotype.global_fusion)
+        fused = self.global_fusion(Features(features).joined(genotype.global_fusion), genotype.global_fusion)
         return self.tail(self.conv_fusion(fused) + shallow) + self.mean
 
 

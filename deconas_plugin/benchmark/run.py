@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from deconas_plugin.benchmark.device import device_name
 from deconas_plugin.benchmark.measure import measure
 from deconas_plugin.benchmark.methods import Bicubic, split_name
 from deconas_plugin.benchmark.network_methods import OptionsMethod, WeightsMethod
@@ -12,9 +11,11 @@ from deconas_plugin.benchmark.reported import reported_rows
 from deconas_plugin.benchmark.sr_images import SRFolder
 from deconas_plugin.benchmark.table import Table, to_csv, to_json, to_markdown
 from deconas_plugin.benchmark.test_sets import canonical_name, find_test_sets
-from deconas_plugin.data.files import write_file
 from deconas_plugin.data.prepare import SCALES
 from deconas_plugin.errors import DataError, OptionError
+from deconas_plugin.utils.atomic import write_file
+from deconas_plugin.utils.device import device_name
+from deconas_plugin.utils.memory import keep_freed_memory
 
 FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
 
@@ -44,6 +45,7 @@ def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets
     """
     if scale not in SCALES:
         raise OptionError(f'scale: expected one of {SCALES}, got {scale!r}')
+    keep_freed_memory(device)  # for all models alike: DeCoNASModel would for those after it
     test_sets, notes = find_test_sets(data, scale, sets, [opt for _, opt in options])
     names = list(dict.fromkeys(map(canonical_name, sets)))
     table = Table(scale, names, _settings(scale, device, precision), notes=notes)

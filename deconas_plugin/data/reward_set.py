@@ -23,22 +23,28 @@ class RewardSet:
         draws = [PatchDraw(order[i % len(order)], 0, i, seed) for i in range(num_patches)]
         self.lq, self.gt = self._cut(dataset, draws)
         self.device = device
+        self.seed = seed
 
     def __len__(self):
         return len(self.lq)
 
-    def draws(self, batch_size, count, rng):
+    def draws(self, batch_size, count, rng, same=False):
         """Random batches that use all patches equally often: patches differ far more in PSNR than genotypes do.
 
         Args:
             batch_size (int): Patches of a batch, at most all.
             count (int): Batches.
             rng (random.Random): Source of randomness.
+            same (bool): Whether all are one batch, the same in every call, so that steps can be compared.
 
         Yields:
             tuple[Tensor, Tensor]: LR (N, C, h, w) and HR (N, C, s*h, s*w) patches, float32 in [0, 1], on the device.
         """
         batch_size, waiting = min(batch_size, len(self)), []
+        if same:
+            batch = self._batch(random.Random(self.seed).sample(range(len(self)), batch_size))
+            yield from [batch] * count
+            return
         for _ in range(count):
             if len(waiting) < batch_size:
                 rest = [index for index in range(len(self)) if index not in waiting]

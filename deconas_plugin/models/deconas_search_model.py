@@ -120,7 +120,8 @@ class DeCoNASSearchModel(DeCoNASModel):
         """Train the controller for ``search.controller_steps`` steps; the weights rest."""
         started, steps = time.time(), self.search_opt['controller_steps']
         logs = []
-        batches = self.reward_set.draws(self.search_opt['reward']['batch_size'], steps, self.rng)
+        batches = self.reward_set.draws(self.search_opt['reward']['batch_size'], steps, self.rng,
+                                        self.strategy.same_patches)
         for step, batch in enumerate(batches):
             scores = self.score(self.strategy.ask(self.search_opt['num_samples']), batch)
             usable = self.watch.usable(scores, current_iter)

@@ -22,6 +22,8 @@ class Evolution(SearchStrategy):
         OptionError: A size is below 1, or the probability is none.
     """
 
+    same_patches = True
+
     def __init__(self, space, population=50, tournament=10, crossover=0.5, mutations=1.0, seed=0):
         if not 1 <= tournament <= population:
             raise OptionError('search.strategy.tournament: expected 1 to search.strategy.population '

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.deconas_util import ChannelAttention, DeCoNASSkeleton, concatenate
+from deconas_plugin.archs.deconas_util import ChannelAttention, DeCoNASSkeleton, Features
 from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.search.latency_table import LatencyTable, key, network_sizes
 from deconas_plugin.utils.precision import autocast
@@ -92,7 +92,7 @@ def _workload(part, counter, shape):
         name, num_inputs = arguments
         return _Operation(name, channels, num_inputs), torch.rand(1, channels * num_inputs, *shape[2:])
     if kind == 'join':
-        return (lambda x: concatenate([x] * arguments[0], range(arguments[0]))), torch.rand(shape)
+        return (lambda x: Features([x] * arguments[0]).joined(tuple(range(arguments[0])))), torch.rand(shape)
     if kind == 'layer':
         return _Layer(channels, arguments[0]), torch.rand(shape)
     return _Fusion(channels, arguments[0]), torch.rand(shape)
@@ -130,8 +130,8 @@ class _Fusion(nn.Module):
         self.weights = JoinedWeights('conv1x1', num_feat, self.inputs)
 
     def forward(self, x):
-        features = [F.relu(x)] + [x] * (len(self.inputs) - 1)
-        return x + self.weights(concatenate(features, self.inputs), self.inputs)
+        features = Features([F.relu(x)] + [x] * (len(self.inputs) - 1))
+        return x + self.weights(features.joined(self.inputs), self.inputs)
 
 
 class _PassOn(nn.Module):

@@ -13,6 +13,8 @@ class RandomSearch(SearchStrategy):
         seed (int): Of the draws. Default: 0.
     """
 
+    same_patches = True
+
     def __init__(self, space, seed=0):
         self.space = space
         self.rng = random.Random(seed)

@@ -63,12 +63,17 @@ class Reward:
         return [Score(genotype, psnr, self.penalty(genotype)) for genotype, psnr in zip(genotypes, psnrs, strict=True)]
 
     def _psnr(self, genotype, batches):
-        """Tensor: Mean PSNR over all patches, still on the device."""
-        total = count = 0
-        for lq, gt in batches:
-            with autocast(self.precision, lq.device):
-                output = self.supernet(lq, genotype)
-            output = output.float().clamp(0, 1)
-            total += calculate_psnr_pt(output, gt, self.crop_border, test_y_channel=self.test_y_channel).sum()
-            count += len(lq)
-        return total / count
+        return mean_psnr(lambda lq: self.supernet(lq, genotype), batches, self)
+
+
+def mean_psnr(net, batches, reward):
+    """Tensor: Mean PSNR in dB of a network (a function of LR images), measured as a Reward does; still on
+    the device."""
+    total = count = 0
+    for lq, gt in batches:
+        with autocast(reward.precision, lq.device):
+            output = net(lq)
+        output = output.float().clamp(0, 1)
+        total += calculate_psnr_pt(output, gt, reward.crop_border, test_y_channel=reward.test_y_channel).sum()
+        count += len(lq)
+    return total / count

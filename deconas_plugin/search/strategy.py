@@ -14,7 +14,12 @@ class SearchStrategy(ABC):
 
     The constructor takes any of ``controller`` (DeCoNASController), ``space`` (SearchSpace) and ``seed`` (int), which
     the search supplies, and keywords of its own, which are its options.
+
+    Attributes:
+        same_patches (bool): Whether all genotypes must be scored on the same patches, because the strategy compares
+            rewards of different steps: patches differ by far more dB than genotypes do.
     """
+    same_patches = False
 
     @abstractmethod
     def ask(self, num_samples):

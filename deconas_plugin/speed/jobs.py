@@ -66,8 +66,8 @@ def repeated_step(model, batch, size):
 def inference(device, precision='float32', memory_format=torch.channels_last, fused=False, keep_memory=True,
               size=(360, 640)):
     """Function: The published x2 network on one image; ``size`` is that of the LR image, height and width."""
-    if keep_memory and device.type == 'cpu':
-        keep_freed_memory()
+    if keep_memory:
+        keep_freed_memory(device)
     torch.manual_seed(0)
     net = DeCoNASNet().to(device)
     net = (net.fuse() if fused else net.eval()).to(memory_format=memory_format)

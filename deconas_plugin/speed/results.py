@@ -99,7 +99,7 @@ def _work_to_markdown(work):
     if not work.ways:
         return f'**{work.title}**\n\n{figures}'
     head = [work.title, 'ms', 'relative', 'GFLOP/s', 'of the convolution', 'peak memory']
-    lines = [[way.name, f'{way.seconds * 1e3:,.1f}', f'{way.relative:.3f} ({1 / way.relative:.2f}x faster)',
+    lines = [[way.name, f'{way.seconds * 1e3:,.1f}', _relative(way.relative),
               way.rate and f'{way.rate / 1e9:,.0f}', way.share and f'{way.share:.0%}',
               way.peak_memory and f'{way.peak_memory / 2**20:,.0f} MiB'] for way in work.ways]
     used = [column for column in range(len(head)) if any(line[column] for line in lines)]
@@ -108,3 +108,7 @@ def _work_to_markdown(work):
     rule = ['-' * widths[0], *('-' * (width - 1) + ':' for width in widths[1:])]
     table = ''.join(f'| {" | ".join(map(str.ljust, row, widths))} |\n' for row in [rows[0], rule, *rows[1:]])
     return table + ('\n' + figures if figures else '')
+
+
+def _relative(value):
+    return f'{value:.3f} ({1 / value:.1f}x faster)' if value < 0.95 else f'{value:.3f}'

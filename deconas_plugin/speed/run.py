@@ -4,14 +4,16 @@ from pathlib import Path
 
 import torch
 
-from deconas_plugin.benchmark.device import device_name
 from deconas_plugin.data.parallel import progress
+from deconas_plugin.errors import OptionError
 from deconas_plugin.speed.data_speed import data_speed
 from deconas_plugin.speed.limits import conv_rates
 from deconas_plugin.speed.network_speed import growth, inference_speed, training_speed
 from deconas_plugin.speed.results import SpeedReport, to_json, to_markdown
 from deconas_plugin.speed.search_speed import controller_speed, paper_schedule, supernet_speed
+from deconas_plugin.speed.timing import MIN_ROUNDS
 from deconas_plugin.utils.atomic import explained, save_text
+from deconas_plugin.utils.device import device_name
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import resolve_precision
 
@@ -32,11 +34,13 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
 
     Raises:
         StorageError: The files cannot be written.
+        OptionError: There are too few rounds.
     """
     with explained(out):
         Path(out).parent.mkdir(parents=True, exist_ok=True)
-    if device.type == 'cpu':
-        keep_freed_memory()
+    if rounds < MIN_ROUNDS:
+        raise OptionError(f'--rounds: expected at least {MIN_ROUNDS}, got {rounds}')
+    keep_freed_memory(device)
     precision = resolve_precision(None, device)
     precisions = list(dict.fromkeys(['float32', precision]))
     limits = conv_rates(device, precisions)

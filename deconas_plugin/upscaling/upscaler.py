@@ -46,12 +46,11 @@ class Upscaler:
 
     def __init__(self, weights, device=None, precision='float32', tile=256, self_ensemble=False):
         self.device = choose_device(device)
+        keep_freed_memory(self.device)
         net = load_network(weights)
         if net.num_in_ch != 3:
             raise OptionError(f'{weights}: expected a network for images of 3 channels, got one for {net.num_in_ch}')
         self.precision = resolve_precision(precision, self.device, key='--precision')
-        if self.device.type == 'cpu':
-            keep_freed_memory()
         self.net = net.fuse().to(self.device, memory_format=torch.channels_last)
         self.tile = tile
         self.self_ensemble = self_ensemble

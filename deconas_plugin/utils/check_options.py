@@ -16,6 +16,8 @@ from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.utils import option_schema
 from deconas_plugin.utils.check_data import check_data, check_files
 from deconas_plugin.utils.option_schema import REQUIRED
+from deconas_plugin.utils.plain_values import check_plain
+from deconas_plugin.utils.trial_build import check_network_builds, check_training_builds
 from deconas_plugin.utils.user_code import import_user_code
 
 KINDS = {
@@ -49,12 +51,14 @@ def check_options(opt, source, task):
         DataError: Data that is not there, with the command that prepares it.
     """
     try:
-        # First, because other options may name what it registers.
+        check_plain(opt)
+        # Before the rest, because other options may name what it registers.
         import_user_code(opt)
         _check_section(opt, SCHEMAS[task], '')
         _check_constructors(opt, task)
         _check_networks(opt, task)
         _check_scale(opt)
+        _check_builds(opt, task)
         check_files(opt)
         check_data(opt, task)
     except DeCoNASError as error:
@@ -114,6 +118,9 @@ def _check_constructors(opt, task):
             raise OptionError('datasets.train: missing; expected the images to train on')
         _check_train(opt['train'], 'train')
     if task == 'search':
+        if opt['train'].get('compile'):
+            raise OptionError('train.compile: expected false in a search, where every genotype would be compiled anew; '
+                              'set derive.train.compile instead')
         _check_keywords(opt['network_c'], ARCH_REGISTRY, 'network_c')
         _check_keywords(opt['search']['strategy'], STRATEGIES, 'search.strategy')
         for index, term in enumerate(opt['search']['penalty']):
@@ -152,13 +159,15 @@ def _registered(registry):
 
 def _check_type(name, registry, key):
     known = _registered(registry)
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise OptionError(f'{key}: nothing is registered as {name!r}{_nearest(name, known)}')
     return known[name]
 
 
 def _check_keywords(section, registry, name, extra=()):
     """Check the keywords of a section against the constructor that its type names, and numbers against defaults."""
+    if not isinstance(section, dict):
+        raise OptionError(f'{name}: expected a section with keys, got {section!r}')
     target = _check_type(section.get('type'), registry, f'{name}.type')
     parameters = inspect.signature(target).parameters
     keywords = set(parameters) - FILLED_IN | {'type', *extra}
@@ -218,6 +227,14 @@ def _check_scale(opt):
     for name, dataset in datasets.items():
         if (dataset.get('gt_size') or scale) % scale:
             raise OptionError(f'{name}.gt_size: expected a multiple of the scale {scale}, got {dataset["gt_size"]}')
+
+
+def _check_builds(opt, task):
+    check_network_builds(opt['network_g'], 'network_g')
+    if task != 'test':
+        check_training_builds(opt['train'], 'train')
+    if task == 'search':
+        check_training_builds(opt['derive']['train'], 'derive.train')
 
 
 def _nearest(name, known):

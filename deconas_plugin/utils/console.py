@@ -11,11 +11,12 @@ def run_tool(function, *args):
     """Run a tool's work.
 
     Returns:
-        int: Exit code: what the function returns, None meaning 0; 2 after printing the line of a DeCoNASError; 128 and
-        the signal's number after a signal. Other errors are defects and keep their traceback.
+        int: Exit code: what the function returns where that is a number, else 0; 2 after printing the line of a
+        DeCoNASError; 128 and the signal's number after a signal. Other errors are defects and keep their traceback.
     """
     try:
-        return function(*args) or 0
+        code = function(*args)
+        return code if isinstance(code, int) else 0
     except DeCoNASError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

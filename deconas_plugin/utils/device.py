@@ -1,4 +1,8 @@
 """The device that a tool runs on."""
+import os
+import platform
+from pathlib import Path
+
 import torch
 
 from deconas_plugin.errors import OptionError
@@ -22,3 +26,13 @@ def choose_device(name=None):
     if name not in known:
         raise OptionError(f'--device: expected one of {", ".join(known)}, got {name!r}')
     return torch.device(name)
+
+
+def device_name(device):
+    """str: What a reader needs to judge the times: the GPU, or the processor and how many threads are used."""
+    if device.type == 'cuda':
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path('/proc/cpuinfo')
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    name = next((line.partition(':')[2].strip() for line in lines if line.startswith('model name')), platform.machine())
+    return f'{name}, {torch.get_num_threads()} of {os.cpu_count()} threads'

@@ -7,14 +7,17 @@ M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
 
 
-def keep_freed_memory():
+def keep_freed_memory(device):
     """Let the C library keep what tensors free for the next ones, instead of giving it back to the system.
 
     Every training step and every image allocates the same features again. Where fresh pages of the system serve them
     each time, it has to clear the pages first. Needs Linux with glibc and does nothing elsewhere. The process does not
     shrink below its peak any more.
+
+    Args:
+        device (torch.device): Where the tensors are; only on a CPU the C library serves them.
     """
-    libc = ctypes.CDLL(None) if sys.platform == 'linux' else None
+    libc = ctypes.CDLL(None) if sys.platform == 'linux' and device.type == 'cpu' else None
     if hasattr(libc, 'mallopt') and libc.mallopt(M_MMAP_MAX, 0):
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 

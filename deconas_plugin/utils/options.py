@@ -6,6 +6,9 @@ import yaml
 from deconas_plugin.errors import OptionError
 from deconas_plugin.utils.atomic import save_text
 
+# Besides its own errors PyYAML lets through what its constructors raise, such as for the date 2020-13-45.
+BAD_YAML = (AttributeError, LookupError, RecursionError, TypeError, ValueError, yaml.YAMLError)
+
 
 def load_options(path, changes=()):
     """Read an option file.
@@ -25,7 +28,7 @@ def load_options(path, changes=()):
         opt = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except OSError as error:
         raise OptionError(f'-opt: cannot read {path}: {error.strerror}') from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except BAD_YAML as error:
         raise OptionError(f'-opt: {path} is no YAML file: {" ".join(str(error).split())}') from error
     if not isinstance(opt, dict):
         raise OptionError(f'-opt: {path}: expected sections such as datasets and network_g, '
@@ -45,7 +48,7 @@ def _apply_change(opt, change):
         raise OptionError(f'--force_yml: expected section:key=value with a key of the option file, got {change!r}')
     try:
         section[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except BAD_YAML as error:
         raise OptionError(f'--force_yml: {change!r} holds no YAML value') from error
 
 

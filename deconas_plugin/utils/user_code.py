@@ -19,10 +19,12 @@ def import_user_code(opt):
     if not isinstance(plugins, list):
         raise OptionError(f'plugins: expected a list of Python files or modules, got {plugins!r}')
     for plugin in plugins:
-        if str(plugin).endswith('.py'):
+        if not isinstance(plugin, str) or not plugin or plugin.startswith('.') and not plugin.endswith('.py'):
+            raise OptionError(f'plugins: expected a Python file or an importable module, got {plugin!r}')
+        if plugin.endswith('.py'):
             _import_file(Path(plugin))
         else:
-            _import_module(str(plugin))
+            _import_module(plugin)
 
 
 def _import_module(name):

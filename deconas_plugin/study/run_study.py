@@ -1,0 +1,150 @@
+"""The whole comparison: supernets, strategies on them, and rank correlation, resumable piece by piece."""
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from rich.console import Console
+
+from deconas_plugin.pipeline import run_training
+from deconas_plugin.search.experiment import SearchExperiment
+from deconas_plugin.study.compare_strategies import search_with
+from deconas_plugin.study.rank import correlations, shared_psnr, stratified_genotypes, train_alone
+from deconas_plugin.study.report import fairness_table, plot_ranks, plot_strategies, rank_table, strategy_table
+from deconas_plugin.study.results import Results
+from deconas_plugin.utils.atomic import save_text
+from deconas_plugin.utils.options import load_options, save_options
+
+STRATEGIES = {'random': {'type': 'random'}, 'evolution': {'type': 'evolution'}}
+# Weight steps and genotypes per step balance, so that all supernets see as many forward and backward passes.
+VARIANTS = {
+    'uniform': {'weight_sampling': 'uniform'},
+    'fair': {'weight_sampling': 'fair'},
+    'two genotypes per step': {'weight_sampling': 'uniform', 'genotypes_per_step': 2},
+    'distilled': {'weight_sampling': 'uniform', 'distill_weight': 0.5},
+}
+
+
+class Study:
+    """A study in a folder.
+
+    Args:
+        opt (str | Path): Options of a search; ``search.strategy`` is what is compared with random and evolution.
+        output (str | Path): Folder of the study.
+        seeds (int): Supernets and searches.
+        rank_seeds (int): Of them, with how many the variants of supernet training are compared.
+        budget (int): Scored genotypes of a search.
+        candidates (int): Genotypes that its derivation scores.
+        supernet_steps (int): Forward and backward passes of a supernet's training.
+        num (int): Networks that are trained alone.
+        steps (int): Weight steps of each.
+        max_minutes (float | None): No new piece begins after this long.
+    """
+
+    def __init__(self, opt, output, seeds=5, rank_seeds=2, budget=512, candidates=16, supernet_steps=1000, num=24,
+                 steps=300, max_minutes=None):
+        self.opt = load_options(opt)
+        self.output = Path(output)
+        self.seeds, self.rank_seeds = range(seeds), range(min(rank_seeds, seeds))
+        self.budget, self.candidates, self.supernet_steps = budget, candidates, supernet_steps
+        self.num, self.steps = num, steps
+        self.strategies = {self.opt['search']['strategy']['type']: self.opt['search']['strategy'], **STRATEGIES}
+        # More seeds continue a study; everything else would make its pieces incomparable.
+        self.results = Results(output, dict(options=self.opt, budget=budget, candidates=candidates,
+                                            supernet_steps=supernet_steps, num=num, steps=steps))
+        self.max_minutes, self.started = max_minutes, time.monotonic()
+        self._experiments = {}
+
+    def run(self):
+        """Compute what is missing, as far as the time allows, and write tables and plots.
+
+        Returns:
+            bool: Whether the study is complete.
+        """
+        pieces = [*self._strategy_pieces(), *self._rank_pieces()]
+        for number, (name, compute) in enumerate(pieces, 1):
+            if self._late():
+                Console().print(f'{number - 1} of {len(pieces)} pieces are done; the same command continues.')
+                return False
+            self.results.get(name, compute)
+            Console().print(f'{number}/{len(pieces)}: {name}')
+        self._report()
+        return True
+
+    def _late(self):
+        return self.max_minutes is not None and time.monotonic() - self.started > self.max_minutes * 60
+
+    def _strategy_pieces(self):
+        num_samples = self.opt['search']['num_samples']
+        for seed in self.seeds:
+            for name, options in self.strategies.items():
+                yield f'search_{name}_{seed}', lambda seed=seed, options=options: search_with(
+                    self._experiment('uniform', seed), options, self.budget, num_samples, self.candidates, seed)
+
+    def _rank_pieces(self):
+        for index in range(self.num):
+            yield f'alone_{index}', lambda index=index: train_alone(
+                self._experiment('uniform', 0), self._genotypes()[index], self.steps)
+        for variant in VARIANTS:
+            for seed in self.rank_seeds:
+                yield f'shared_{variant}_{seed}', lambda variant=variant, seed=seed: shared_psnr(
+                    self._experiment(variant, seed), self._genotypes())
+
+    def _genotypes(self):
+        experiment = self._experiment('uniform', 0)
+        return stratified_genotypes(experiment.supernet.space, experiment.counter, self.num, seed=0)
+
+    def _experiment(self, variant, seed):
+        """SearchExperiment: A supernet trained in this way, without a controller round."""
+        name = f'supernet_{variant.replace(" ", "_")}_{seed}'
+        if name not in self._experiments:
+            folder = self.output / 'experiments' / name
+            if not (folder / 'models' / 'net_g_latest.pth').exists():
+                save_options(self._supernet_options(name, variant, seed), self.output / f'{name}.yml')
+                run_training('search', SimpleNamespace(
+                    opt=self.output / f'{name}.yml', launcher='none', auto_resume=True, debug=False, force_yml=None,
+                    local_rank=None), self.output.resolve())
+            self._experiments[name] = SearchExperiment(folder)
+        return self._experiments[name]
+
+    def _supernet_options(self, name, variant, seed):
+        changes = VARIANTS[variant]
+        passes = changes.get('genotypes_per_step', 1) + ('distill_weight' in changes)
+        steps = self.supernet_steps // passes
+        train = {**self.opt['train'], 'total_iter': steps,
+                 'scheduler': {'type': 'CosineAnnealingRestartLR', 'periods': [steps], 'restart_weights': [1]}}
+        return {**self.opt, 'name': name, 'manual_seed': seed, 'train': train,
+                'search': {**self.opt['search'], **changes, 'warmup_iter': steps},
+                'val': {**(self.opt.get('val') or {}), 'val_freq': steps + 1, 'save_img': False, 'bicubic': False},
+                'logger': {**self.opt['logger'], 'use_tb_logger': False, 'save_checkpoint_freq': 500}}
+
+    def _report(self):
+        done = {name: self.results.get(name, compute)
+                for name, compute in [*self._strategy_pieces(), *self._rank_pieces()]}
+        searches = {name: [done[f'search_{name}_{seed}'] for seed in self.seeds] for name in self.strategies}
+        alone = [done[f'alone_{index}'] for index in range(self.num)]
+        counter, genotypes = self._experiment('uniform', 0).counter, self._genotypes()
+        ranks = {variant: [correlations(genotypes, done[f'shared_{variant}_{seed}'], alone, counter)
+                           for seed in self.rank_seeds] for variant in VARIANTS}
+        text = '\n'.join([
+            '# Study\n',
+            strategy_table({name: [search['reward'] for search in found] for name, found in searches.items()},
+                           {name: [search['first_reward'] for search in found] for name, found in searches.items()},
+                           self.budget),
+            rank_table(ranks['uniform'][0], f'{self.num} networks, {self.steps} steps alone'),
+            fairness_table({variant: [found['shared weights']['kendall'] for found in seeds]
+                            for variant, seeds in ranks.items()})])
+        save_text(text, self.output / 'study.md')
+        plot_strategies({name: [search['gains'] for search in found] for name, found in searches.items()},
+                        self.opt['search']['num_samples'], self.output / 'strategies.png')
+        plot_ranks(done['shared_uniform_0'], alone, [counter.count(genotype).mult_adds for genotype in genotypes],
+                   self.output / 'rank.png')
+        Console().print(text, soft_wrap=True)
+
+
+def run_study(args):
+    """Run a study.
+
+    Args:
+        args (argparse.Namespace): What tools/study.py parses.
+    """
+    Study(**vars(args)).run()

@@ -1,0 +1,150 @@
+"""Rank correlation and the study: what they compute, and that they continue where they were stopped."""
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from scipy.stats import kendalltau, spearmanr
+from small_run import small_search, write_options
+from test_chain import project, run  # noqa: F401
+
+from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.reward import Score
+from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.study.compare_strategies import search_with
+from deconas_plugin.study.rank import stratified_genotypes
+from deconas_plugin.study.report import strategy_table
+from deconas_plugin.study.results import Results
+from deconas_plugin.study.run_study import Study
+from deconas_plugin.study.statistics import kendall, rank_correlation, spearman
+
+
+def test_rank_correlation_of_known_lists():
+    perfect = rank_correlation(range(10), [value**3 for value in range(10)])
+    assert perfect['kendall'] == pytest.approx([1, 1, 1]) and perfect['spearman'] == pytest.approx([1, 1, 1])
+    assert perfect['num'] == 10
+    # One swapped pair of neighbours: 44 concordant pairs, one discordant.
+    one_swap = rank_correlation(range(10), [1, 0, *range(2, 10)])
+    assert one_swap['kendall'][0] == pytest.approx(43 / 45)
+    assert one_swap['kendall'][1] < 43 / 45 <= one_swap['kendall'][2]
+    tied = [1, 2, 2, 3], [1, 3, 2, 2]
+    assert kendall(*map(np.array, tied)) == pytest.approx(kendalltau(*tied).statistic)
+    assert spearman(*map(np.array, tied)) == pytest.approx(spearmanr(*tied).statistic)
+    rng = random.Random(0)
+    value, lower, upper = rank_correlation(range(40), [rng.random() for _ in range(40)])['kendall']
+    assert lower < 0 < upper and lower < value < upper
+
+
+def test_stratified_genotypes_reach_from_small_to_large():
+    space = SearchSpace()
+    counter = ComplexityCounter(space, num_feat=16)
+    genotypes = stratified_genotypes(space, counter, 20, seed=0)
+    costs = [counter.count(genotype).mult_adds for genotype in genotypes]
+    assert len(set(genotypes)) == 20 and costs == sorted(costs)
+    smallest, largest = counter.count(counter.nothing).mult_adds, counter.largest.mult_adds
+    margin = (largest - smallest) / 5
+    assert costs[0] < smallest + margin and costs[-1] > largest - margin
+    assert stratified_genotypes(space, counter, 20, seed=0) == genotypes
+
+
+def test_results_are_computed_once_and_belong_to_their_settings(tmp_path):
+    calls = []
+    for _ in range(2):
+        results = Results(tmp_path, {'num': 3})
+        assert results.get('piece', lambda: calls.append(1) or [1.5]) == [1.5]
+    assert calls == [1]
+    with pytest.raises(DeCoNASError, match='results with num 3, not 4'):
+        Results(tmp_path, {'num': 4})
+
+
+def test_the_strategy_table_counts_wins():
+    rewards = {'reinforce': [31.0, 32.0], 'random': [30.0, 32.5]}
+    table = strategy_table(rewards, rewards, 64)
+    assert '| reinforce | 31.500 ± 0.707 | 31.500 ± 0.707 | 1 of 2 |' in table
+    assert '| random | 31.250' in table
+
+
+@pytest.fixture
+def study_options(project):  # noqa: F811
+    opt = small_search(project)
+    opt['train']['total_iter'] = 4
+    return write_options(project, opt)
+
+
+SMALL = dict(seeds=2, rank_seeds=1, budget=6, candidates=2, supernet_steps=2, num=3, steps=2)
+
+
+def test_a_study_continues_where_it_was_stopped(project, study_options):  # noqa: F811
+    output = project / 'study'
+    assert not Study(study_options, output, **SMALL, max_minutes=0).run()
+    assert not list(output.glob('pieces/*'))
+    arguments = [part for key, value in SMALL.items() for part in (f'--{key.replace("_", "-")}', value)]
+    assert run('study', '-opt', study_options, '--output', output, *arguments) == 0
+    text = (output / 'study.md').read_text()
+    for name in ('reinforce', 'random', 'evolution', 'shared weights', 'params', 'fair'):
+        assert f'| {name} |' in text
+    assert (output / 'strategies.png').stat().st_size > 5000 and (output / 'rank.png').stat().st_size > 5000
+    pieces = {path: path.stat().st_mtime_ns for path in output.glob('pieces/*')}
+    assert len(pieces) == 2 * 3 + 3 + 4
+    assert Study(study_options, output, **SMALL).run()
+    assert {path: path.stat().st_mtime_ns for path in output.glob('pieces/*')} == pieces
+    assert (output / 'study.md').read_text() == text
+
+
+def test_rank_of_a_search(project, capsys):  # noqa: F811
+    assert run('search', '-opt', write_options(project, small_search(project))) == 0
+    folder = project / 'experiments' / 'small_search'
+    for _ in range(2):
+        assert run('rank', folder, '--num', 4, '--steps', 2) == 0
+        assert '| shared weights |' in capsys.readouterr().out
+    assert (folder / 'rank' / 'rank.png').exists() and len(list((folder / 'rank' / 'pieces').iterdir())) == 5
+    assert run('rank', folder, '--num', 5, '--steps', 2) == 2
+    assert 'results with num 4, not 5' in capsys.readouterr().err
+
+
+def test_latency_tool_and_a_budget_in_milliseconds(project, capsys):  # noqa: F811
+    options = write_options(project, small_search(project))
+    table = project / 'latency.yml'
+    assert run('latency', '-opt', options, '--output', table, '--lr-size', 16, 12, '--runs', 3, '--networks', 2) == 0
+    assert 'Predicted against measured, 2 random networks' in capsys.readouterr().out
+    assert run('search', '-opt', options) == 0
+    folder = project / 'experiments' / 'small_search'
+    values = [point['result'] for point in _derived(folder, 'limited', table, capsys, 1e6)]
+    limit = values[0]['latency'] * 1.0001
+    assert all(point['result']['latency'] <= limit for point in _derived(folder, 'tight', table, capsys, limit))
+    assert run('derive', folder, '--max-latency', 1e-9, '--latency-table', table) == 2
+
+
+def _derived(folder, name, table, capsys, limit):
+    assert run('derive', folder, '--name', name, '--max-latency', limit, '--latency-table', table) == 0
+    assert 'Latency (ms)' in capsys.readouterr().out
+    return [yaml.safe_load(path.read_text()) for path in sorted((folder / name / 'front').glob('*.yml'))]
+
+
+@pytest.mark.parametrize('name, batches', [('reinforce', 4), ('random', 1), ('evolution', 1)])
+def test_strategies_that_compare_rewards_of_different_steps_see_the_same_patches(name, batches):
+    space, drawn = SearchSpace(2, 2), set()
+
+    class Patches:
+
+        def draw(self, batch_size, rng):
+            drawn.add(batch := rng.random())
+            return batch
+
+        def batches(self, batch_size):
+            return iter((0.0, ))
+
+    class BatchReward:
+
+        def score(self, genotypes, batches):
+            return [Score(genotype, sum(batches), {}) for genotype in genotypes]
+
+    experiment = SimpleNamespace(
+        opt={'network_c': {'type': 'DeCoNASController'}, 'search': {'reward': {'batch_size': 1}}},
+        supernet=SimpleNamespace(space=space), counter=ComplexityCounter(space, num_feat=8), reward_set=Patches(),
+        reward=BatchReward())
+    found = search_with(experiment, {'type': name}, budget=8, num_samples=2, num_candidates=3, seed=0)
+    assert len(drawn) == batches
+    assert found['gains'] == [0.0] * 4  # nothing but the patches decides here, and the gain is free of them
