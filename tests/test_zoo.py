@@ -11,6 +11,7 @@ from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError, WeightsError
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.utils import check_options
+from deconas_plugin.utils.trial_build import check_network_builds
 from deconas_plugin.utils.weights import load_network
 from deconas_plugin.zoo.catalogue import Zoo, load_zoo
 from deconas_plugin.zoo.table import zoo_table
@@ -146,3 +147,10 @@ def test_a_wrong_entry_is_found(tmp_path, monkeypatch, change):
     make_zoo(tmp_path, monkeypatch, **change)
     with pytest.raises((AssertionError, KeyError)):
         assert_entries_are_true(load_zoo())
+
+
+def test_pretrained_networks_are_built_on_trial(tmp_path, monkeypatch):
+    make_zoo(tmp_path, monkeypatch)
+    check_network_builds({'type': 'DeCoNASNet', 'pretrained': 'Small_x3'}, 'network_g')
+    with pytest.raises(OptionError, match='network_g.*the model zoo has no such network'):
+        check_network_builds({'type': 'DeCoNASNet', 'pretrained': 'Other'}, 'network_g')
