@@ -10,7 +10,8 @@ from zoo_fixture import OPTIONS, entry_of, make_net, make_zoo, write_zoo
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError, WeightsError
 from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.utils import check_options
+from deconas_plugin.utils import check_options as checker
+from deconas_plugin.utils.options import load_options
 from deconas_plugin.utils.weights import load_network
 from deconas_plugin.zoo.catalogue import Zoo, load_zoo
 from deconas_plugin.zoo.table import zoo_table
@@ -87,19 +88,22 @@ def test_lists_without_a_field_or_with_a_name_twice(tmp_path, monkeypatch):
         load_zoo()
 
 
-def network_options(**network):
-    return {'scale': 3, 'datasets': {}, 'model_type': 'DeCoNASModel', 'network_g': {'type': 'DeCoNASNet', **network}}
-
-
 def test_option_files_are_checked_with_what_the_weights_say(tmp_path, monkeypatch):
     make_zoo(tmp_path, monkeypatch)
-    good = network_options(pretrained='Small_x3')
-    check_options._check_networks(good, 'test')
-    check_options._check_scale(good)
+    monkeypatch.setattr(checker, 'check_data', lambda opt, task: None)
+    monkeypatch.setattr(checker, 'check_files', lambda opt: None)
+    opt = load_options(ROOT / 'options' / 'test_DeCoNASNet_x3.yml')
+    opt['network_g'] = {'type': 'DeCoNASNet', 'pretrained': 'Small_x3'}
+    checker.check_options(opt, 'test.yml', 'test')
+    for change, message in ((dict(pretrained='Other'), 'Other: the model zoo has no such network'),
+                            (dict(pretrained='Small_x3', upscale=2), 'network_g.upscale: expected 3, as of the'),
+                            (dict(pretrained='Small_x3', genotype='DeCoNASNet_x2'), 'network_g.genotype: expected')):
+        opt['network_g'] = {'type': 'DeCoNASNet', **change}
+        with pytest.raises(WeightsError, match=f'{message}.*test.yml'):
+            checker.check_options(opt, 'test.yml', 'test')
+    opt['network_g'], opt['scale'] = {'type': 'DeCoNASNet', 'pretrained': 'Small_x3'}, 2
     with pytest.raises(OptionError, match='network_g.upscale: expected the scale 2, got 3'):
-        check_options._check_scale({**good, 'scale': 2})
-    with pytest.raises(WeightsError, match='network_g.upscale: expected 3'):
-        check_options._check_networks(network_options(pretrained='Small_x3', upscale=2), 'test')
+        checker.check_options(opt, 'test.yml', 'test')
 
 
 def test_table(tmp_path, monkeypatch):

@@ -30,8 +30,8 @@ def build_parser():
     parser.add_argument('--precision', choices=['float32', 'bf16', 'fp16'], default='float32',
                         help='of the computation (default: float32; bf16 is off by about a grey level at most places '
                         'and faster where the processor knows it, fp16 is for GPUs)')
-    parser.add_argument('--tile', type=positive, default=384, metavar='N',
-                        help='side of a tile in pixels; it changes memory and time, not the result (default: 384)')
+    parser.add_argument('--tile', type=positive, default=256, metavar='N',
+                        help='side of a tile in pixels; it changes memory and time, not the result (default: 256)')
     parser.add_argument('--self-ensemble', action='store_true',
                         help='average over the eight flips and transpositions: a little better, eight times slower')
     parser.add_argument('--overwrite', action='store_true', help='make results anew that are there already')

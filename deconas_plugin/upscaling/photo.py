@@ -90,14 +90,14 @@ def _read_deep(path, orientation):
 
 
 def encode_photo(photo):
-    """bytes: The photo as PNG, 8 or 16 bits, without loss."""
+    """bytes | memoryview: The photo as PNG, 8 or 16 bits, without loss."""
     if photo.is_grey and photo.alpha is None:
         pixels = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY)
     elif photo.alpha is None:
         pixels = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2BGR)
     else:
         pixels = np.dstack([photo.rgb[..., ::-1], photo.alpha])
-    encoded = cv2.imencode('.png', pixels)[1].tobytes()
+    encoded = cv2.imencode('.png', pixels)[1].data
     return encoded if photo.profile is None else _with_profile(encoded, photo.profile)
 
 
@@ -106,4 +106,4 @@ def _with_profile(png, profile):
     header = 8 + 25
     content = b'iCCPICC profile\0\0' + zlib.compress(profile)
     chunk = struct.pack('>I', len(content) - 4) + content + struct.pack('>I', zlib.crc32(content))
-    return png[:header] + chunk + png[header:]
+    return b''.join([png[:header], chunk, png[header:]])

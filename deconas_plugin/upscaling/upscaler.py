@@ -10,7 +10,7 @@ from deconas_plugin.errors import DataError, OptionError
 from deconas_plugin.upscaling.photo import Photo, encode_photo, read_photo
 from deconas_plugin.utils.atomic import write_file
 from deconas_plugin.utils.device import choose_device
-from deconas_plugin.utils.memory import keep_freed_memory
+from deconas_plugin.utils.memory import give_back_freed_memory, keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision
 from deconas_plugin.utils.tiling import upscale_tiled
 from deconas_plugin.utils.weights import load_network
@@ -44,7 +44,7 @@ class Upscaler:
         OptionError: There is no such device, or it does not have this precision.
     """
 
-    def __init__(self, weights, device=None, precision='float32', tile=384, self_ensemble=False):
+    def __init__(self, weights, device=None, precision='float32', tile=256, self_ensemble=False):
         self.device = choose_device(device)
         keep_freed_memory(self.device)
         net = load_network(weights)
@@ -67,11 +67,12 @@ class Upscaler:
         with autocast(self.precision, self.device):
             rgb = upscale_tiled(self.net, x, self.tile, self_ensemble=self.self_ensemble,
                                 dtype=torch.uint8 if largest == 255 else torch.uint16, on_tile=on_tile)
+        give_back_freed_memory()
         alpha = photo.alpha
         if alpha is not None:
             size = [self.net.upscale * side for side in alpha.shape[::-1]]
             alpha = cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_CUBIC)
-        return Photo(np.ascontiguousarray(rgb[0].permute(1, 2, 0).numpy()), alpha, photo.is_grey, photo.profile)
+        return Photo(rgb[0].permute(1, 2, 0).numpy(), alpha, photo.is_grey, photo.profile)
 
 
 def run_jobs(jobs, upscaler, overwrite, progress):

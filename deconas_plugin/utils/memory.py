@@ -20,3 +20,10 @@ def keep_freed_memory(device):
     libc = ctypes.CDLL(None) if sys.platform == 'linux' and device.type == 'cpu' else None
     if hasattr(libc, 'mallopt') and libc.mallopt(M_MMAP_MAX, 0):
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def give_back_freed_memory():
+    """Give back to the system what :func:`keep_freed_memory` has kept, before something else needs room."""
+    libc = ctypes.CDLL(None) if sys.platform == 'linux' else None
+    if hasattr(libc, 'malloc_trim'):
+        libc.malloc_trim(0)

@@ -28,7 +28,8 @@ def upscale_tiled(net, image, tile, overlap=None, tolerance=0.01, self_ensemble=
     Args:
         net (DeCoNASNet | FusedDeCoNASNet): The network, in evaluation mode.
         image (Tensor): (N, C, H, W), [0, 1], RGB. It may be on another device than the network.
-        tile (int): Side of a tile in LR pixels, overlap aside. Images no larger than one tile are upscaled whole.
+        tile (int): Largest side of a tile in LR pixels, overlap aside. An image of no more pixels than a tile with its
+            overlap is upscaled whole.
         overlap (int | None): LR pixels that the network sees around a tile. Default: as many as reach into it.
         tolerance (float): How far the factors of the channel attentions, which lie in [0, 1], may be from those of the
             whole image. With 0.01, the default, results stayed within 0.1 of 255 grey levels; 0 is exact up to
@@ -38,7 +39,7 @@ def upscale_tiled(net, image, tile, overlap=None, tolerance=0.01, self_ensemble=
         on_tile (Callable[[int, int], None] | None): Called with how many tiles are done, of how many.
 
     Returns:
-        Tensor: (N, C, upscale * H, upscale * W), on the device of the image.
+        Tensor: (N, C, upscale * H, upscale * W), on the device and in the memory layout of the image.
 
     Raises:
         OptionError: A size is out of range.
@@ -48,7 +49,9 @@ def upscale_tiled(net, image, tile, overlap=None, tolerance=0.01, self_ensemble=
         raise OptionError(f'tile, overlap: expected at least 1 and at least 0 pixels, got {tile} and {overlap}')
     height, width = image.shape[-2:]
     views = ALL_VIEWS if self_ensemble else ALL_VIEWS[:1]
-    output = torch.empty(*image.shape[:2], height * net.upscale, width * net.upscale, dtype=dtype, device=image.device)
+    layout = torch.channels_last if image.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    size = (*image.shape[:2], height * net.upscale, width * net.upscale)
+    output = torch.empty(size, dtype=dtype, device=image.device, memory_format=layout)
     for one, upscaled in zip(image.split(1), output.split(1), strict=True):
         _TiledImage(net, one, upscaled, tile, overlap, views).upscale(tolerance, on_tile or (lambda done, total: None))
     return output
@@ -81,15 +84,16 @@ class _TiledImage:
         height, width = image.shape[-2:]
         if height * width <= (tile + 2 * overlap)**2:
             tile = max(height, width)
-        self.tiles = [(rows, columns) for rows in _spans(height, tile) for columns in _spans(width, tile)]
+        self.tiles = [(*row, *column) for row in _windows(height, tile, overlap)
+                      for column in _windows(width, tile, overlap)]
 
     def upscale(self, tolerance, on_tile):
         if len(self.tiles) > 1:
             self._estimate()
         done, most_passes = 0, max(len(means.attentions) for means in self.means.values()) + 1
         for passes in range(1, most_passes + 1):
-            for rows, columns in self.tiles:
-                self._upscale_tile(rows, columns)
+            for tile in self.tiles:
+                self._upscale_tile(*tile)
                 done += 1
                 on_tile(done, passes * len(self.tiles))
             if len(self.tiles) == 1 or max([means.settle() for means in self.means.values()]) <= tolerance:
@@ -107,10 +111,10 @@ class _TiledImage:
             means.run(self._to_net(view.apply(squares)), *view.window(*counted, *size))
             means.settle()
 
-    def _upscale_tile(self, rows, columns):
-        top, left = (max(span.start - self.overlap, 0) for span in (rows, columns))
-        x = self._to_net(self.image[..., top:rows.stop + self.overlap, left:columns.stop + self.overlap])
-        core = [slice(span.start - start, span.stop - start) for span, start in ((rows, top), (columns, left))]
+    def _upscale_tile(self, rows, seen_rows, columns, seen_columns):
+        x = self._to_net(self.image[..., seen_rows, seen_columns])
+        core = [slice(span.start - seen.start, span.stop - seen.start)
+                for span, seen in ((rows, seen_rows), (columns, seen_columns))]
         upscaled = 0
         for view, means in self.means.items():
             upscaled = upscaled + view.undo(means.run(view.apply(x), *view.window(*core, *x.shape[-2:]))).float()
@@ -124,8 +128,16 @@ class _TiledImage:
         return slice(span.start * self.net.upscale, span.stop * self.net.upscale)
 
 
-def _spans(length, tile):
-    return [slice(start, min(start + tile, length)) for start in range(0, length, tile)]
+def _windows(length, tile, overlap):
+    """list[tuple[slice, slice]]: The tiles along a side, and what the network sees of it for each.
+
+    That is of the same size for all, so that memory that one tile frees fits the next.
+    """
+    number = math.ceil(length / tile)
+    size = min(math.ceil(length / number) + 2 * overlap, length)
+    spans = [slice(index * length // number, (index + 1) * length // number) for index in range(number)]
+    starts = [min(max(span.start - overlap, 0), length - size) for span in spans]
+    return [(span, slice(start, start + size)) for span, start in zip(spans, starts, strict=True)]
 
 
 def _spread(length, side):
