@@ -1,4 +1,8 @@
 """What goes wrong inside a run: to be handed to run_fixture.Run as ``prepare``."""
+import deconas_plugin  # noqa: F401, before BasicSR in a process of its own
+
+# isort: split
+
 import os
 import signal
 import sys

@@ -129,9 +129,10 @@ def test_strategies_that_compare_rewards_of_different_steps_see_the_same_patches
 
     class Patches:
 
-        def draw(self, batch_size, rng):
-            drawn.add(batch := rng.random())
-            return batch
+        def draws(self, batch_size, count, rng, same=False):
+            for batch in [rng.random()] * count if same else [rng.random() for _ in range(count)]:
+                drawn.add(batch)
+                yield batch
 
         def batches(self, batch_size):
             return iter((0.0, ))

@@ -47,8 +47,9 @@ class RewardSet:
             return
         for _ in range(count):
             if len(waiting) < batch_size:
-                rest = [index for index in range(len(self)) if index not in waiting]
-                waiting += rng.sample(rest, len(rest))
+                # Another pass over all; what still waits comes last in it, so that no batch holds a patch twice.
+                another = rng.sample(range(len(self)), len(self))
+                waiting += sorted(another, key=lambda index: index in waiting)
             yield self._batch(waiting[:batch_size])
             waiting = waiting[batch_size:]
 
