@@ -1,4 +1,5 @@
 """Tiles: the result is that of the whole image, whatever the tile."""
+import math
 import random
 
 import pytest
@@ -96,10 +97,11 @@ def test_an_image_of_one_tile_is_upscaled_whole_and_once():
     assert len(calls) == 2
 
 
-def test_ordinary_attentions_need_one_pass_only():
-    net, image, calls = make_net(attention_gain=1), make_image(200, 200), []
-    upscale_tiled(net, image, 64, on_tile=lambda done, total: calls.append((done, total)))
-    assert calls == [(done, 16) for done in range(1, 17)]
+@pytest.mark.parametrize(('gain', 'tolerance', 'passes'), [(8, 1, 1), (1, 0.002, 1), (8, 4e-4, 2), (8, 4e-6, 3)])
+def test_as_many_passes_as_the_tolerance_takes(gain, tolerance, passes):
+    net, image, calls = make_net(gain), make_image(200, 200), []
+    upscale_tiled(net, image, 64, tolerance=tolerance, on_tile=lambda done, total: calls.append((done, total)))
+    assert calls == [(done, 16 * math.ceil(done / 16)) for done in range(1, 16 * passes + 1)]
 
 
 def test_the_network_is_left_as_it_was():

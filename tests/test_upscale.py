@@ -208,6 +208,17 @@ def test_wrong_options(weights, options, error, message):
         Upscaler(**{**dict(weights=weights), **options})
 
 
+def test_a_gpu_without_room_and_an_interruption(tmp_path, weights, monkeypatch, capsys):
+    make_folder(tmp_path / 'in', 'a.png')
+    for error, code, message in ((torch.cuda.OutOfMemoryError('full'), 2, 'error: --tile: 256 is too large'),
+                                 (KeyboardInterrupt(), 130, 'interrupted; what is finished is kept')):
+        def fail(*args, error=error, **keywords):
+            raise error
+        monkeypatch.setattr('deconas_plugin.upscaling.upscaler.upscale_tiled', fail)
+        assert run(tmp_path / 'in', tmp_path / 'out', '--weights', weights) == code
+        assert message in capsys.readouterr().err
+
+
 def test_errors_are_one_line_and_exit_code_2(tmp_path, weights, capsys):
     assert run(tmp_path / 'missing', tmp_path / 'out', '--weights', weights) == 2
     assert capsys.readouterr().err.count('\n') == 1

@@ -1,5 +1,6 @@
 """Upscale images with a trained DeCoNASNet."""
 import argparse
+import sys
 
 EXAMPLES = """examples:
   every image of a folder:
@@ -57,7 +58,11 @@ def upscale(args):
 def main(argv=None):
     args = build_parser().parse_args(argv)
     from deconas_plugin.utils.console import run_tool
-    return run_tool(upscale, args)
+    try:
+        return run_tool(upscale, args)
+    except KeyboardInterrupt:
+        print('interrupted; what is finished is kept, run the same command again to go on', file=sys.stderr)
+        return 130
 
 
 if __name__ == '__main__':

@@ -17,7 +17,8 @@ def convert(source, target, fused=False, precision='float32'):
     Args:
         source (str | Path): Weight file or name in the model zoo.
         target (str | Path): ``.pth``, ``.safetensors`` or ``.onnx``.
-        fused (bool): Write the fused network, which is for inference only; an ``.onnx`` always holds it.
+        fused (bool): Write the fused network, which is for inference only; an ``.onnx`` always holds it, and fused
+            weights stay fused.
         precision (str): Of the numbers in the file: 'float32', 'fp16' or 'bf16' (not in an ``.onnx``).
 
     Returns:
@@ -27,12 +28,12 @@ def convert(source, target, fused=False, precision='float32'):
         WeightsError: The source is unreadable or not a DeCoNASNet, a number does not fit the precision, or the target
             cannot be written.
     """
-    net = load_network(source)
     target = Path(target)
+    net = load_network(source)
+    net = net.fuse() if fused or target.suffix == '.onnx' else net
     if target.suffix == '.onnx':
         from deconas_plugin.formats.onnx_export import export_onnx
-        return export_onnx(net.fuse(), target, precision, describe(net.fuse()))
-    net = net.fuse() if fused else net
+        return export_onnx(net, target, precision, describe(net))
     save_state(_in_precision(net, precision), target, describe(net))
     return f'{target}: {type(net).__name__} x{net.upscale}, genotype {net.genotype}, {precision}'
 

@@ -61,12 +61,19 @@ class Upscaler:
         Args:
             photo (Photo): The photo.
             on_tile (Callable[[int, int], None] | None): Called with how many tiles are done, of how many.
+
+        Raises:
+            OptionError: A tile does not fit into the memory of the GPU.
         """
         largest = np.iinfo(photo.rgb.dtype).max
         x = torch.from_numpy(np.ascontiguousarray(photo.rgb, np.float32)).permute(2, 0, 1)[None].div_(largest)
-        with autocast(self.precision, self.device):
-            rgb = upscale_tiled(self.net, x, self.tile, self_ensemble=self.self_ensemble,
-                                dtype=torch.uint8 if largest == 255 else torch.uint16, on_tile=on_tile)
+        dtype = torch.uint8 if largest == 255 else torch.uint16
+        try:
+            with autocast(self.precision, self.device):
+                rgb = upscale_tiled(self.net, x, self.tile, self_ensemble=self.self_ensemble, dtype=dtype,
+                                    on_tile=on_tile)
+        except torch.cuda.OutOfMemoryError as error:
+            raise OptionError(f'--tile: {self.tile} is too large for the memory of the GPU, take less') from error
         give_back_freed_memory()
         alpha = photo.alpha
         if alpha is not None:

@@ -4,7 +4,7 @@ Convolutions see only so far: tiles that overlap by that much leave no seams. Th
 multiplies by what follows from its mean over the whole image, which no tile knows. So they are given those means: first
 estimated from small squares all over the image, then compared with what all tiles together turned out to have. Where
 that is not close enough, the tiles are computed again with the new means. As the means of the n-th attention depend on
-those before it only, they are exact after n passes; in practice the estimate is close enough.
+those before it only, they are exact after n passes at the latest; in practice each pass leaves a tenth of the error.
 """
 import math
 
@@ -21,7 +21,7 @@ SQUARES, SQUARE_SIZE, SQUARE_MARGIN = 10, 32, 4
 
 
 @torch.no_grad()
-def upscale_tiled(net, image, tile, overlap=None, tolerance=0.01, self_ensemble=False, dtype=torch.float32,
+def upscale_tiled(net, image, tile, overlap=None, tolerance=0.002, self_ensemble=False, dtype=torch.float32,
                   on_tile=None):
     """Upscale images in tiles, in memory that depends on the tile only, image and result aside.
 
@@ -32,8 +32,8 @@ def upscale_tiled(net, image, tile, overlap=None, tolerance=0.01, self_ensemble=
             overlap is upscaled whole.
         overlap (int | None): LR pixels that the network sees around a tile. Default: as many as reach into it.
         tolerance (float): How far the factors of the channel attentions, which lie in [0, 1], may be from those of the
-            whole image. With 0.01, the default, results stayed within 0.1 of 255 grey levels; 0 is exact up to
-            rounding, in as many passes as it takes.
+            whole image. With the default, 0.002, results of trained networks stayed within 0.2 of 255 grey levels
+            (12 without knowledge of the whole image), mostly in two passes; 0 is exact up to rounding.
         self_ensemble (bool): Average the results for the eight flips and transpositions of the image.
         dtype (torch.dtype): Of the result: float32, or uint8 or uint16, rounded, with 1.0 as their largest value.
         on_tile (Callable[[int, int], None] | None): Called with how many tiles are done, of how many.

@@ -25,8 +25,9 @@ def load_network(path, device='cpu'):
     Raises:
         WeightsError: The file is unreadable or belongs to another network.
     """
-    # A name has no ending.
-    state, _ = load_state(path if Path(path).suffix else load_zoo().weights(str(path)))
+    zoo = load_zoo()
+    is_name = str(path) in zoo.entries or not Path(path).suffix
+    state, _ = load_state(zoo.weights(str(path)) if is_name else path)
     return network_from_state(state, path).to(device)
 
 

@@ -54,7 +54,7 @@ class Zoo:
         if name not in self.entries:
             close = difflib.get_close_matches(str(name), self.entries, n=1)
             known = ', '.join(self.entries) or 'nothing so far'
-            raise WeightsError(f'{name}: the model zoo has no such network; '
+            raise WeightsError(f'{name}: the model zoo has no such network (files end in .pth or .safetensors); '
                                f'{f"did you mean {close[0]}?" if close else f"it has {known}"}')
         entry, path = self.entries[name], self.folder / self.entries[name].file
         if not path.is_file():
