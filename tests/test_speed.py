@@ -66,7 +66,8 @@ def test_work_states_ratios_rates_and_shares():
 def test_report_as_table_and_json():
     work = Work.of('Step', {'slow': [0.2], 'fast': [0.1]})
     work.figures['hours'] = 12.345
-    report = SpeedReport('some device', 'some PyTorch', {'bf16': {'inference': 4.6e11, 'training': 3.9e11, 'inference_bytes': 2e10, 'training_bytes': 3e10}}, [work])
+    rates = {'inference': 4.6e11, 'training': 3.9e11, 'inference_bytes': 2e10, 'training_bytes': 3e10}
+    report = SpeedReport('some device', 'some PyTorch', {'bf16': rates}, [work])
     table = to_markdown(report)
     assert '460 GFLOP/s on an image, 390 GFLOP/s forward and backward' in table
     assert '| fast | 100.0 | 0.500 (2.0x faster) |' in table
