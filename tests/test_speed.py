@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from lmdb_fixture import dataset_options, paired_lmdb
+from torch.nn import functional
 
 from deconas_plugin.errors import OptionError, StorageError
 from deconas_plugin.speed import limits, network_speed, run, search_speed
 from deconas_plugin.speed.jobs import inference, load_patches, training_step
 from deconas_plugin.speed.results import SpeedReport, Way, Work, to_json, to_markdown
 from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
+from deconas_plugin.speed.traffic import bytes_beside_convolutions
 
 CPU = torch.device('cpu')
 TOOL = Path(__file__).parents[1] / 'tools' / 'benchmark_speed.py'
@@ -64,7 +66,8 @@ def test_work_states_ratios_rates_and_shares():
 def test_report_as_table_and_json():
     work = Work.of('Step', {'slow': [0.2], 'fast': [0.1]})
     work.figures['hours'] = 12.345
-    report = SpeedReport('some device', 'some PyTorch', {'bf16': {'inference': 4.6e11, 'training': 3.9e11}}, [work])
+    rates = {'inference': 4.6e11, 'training': 3.9e11, 'inference_bytes': 2e10, 'training_bytes': 3e10}
+    report = SpeedReport('some device', 'some PyTorch', {'bf16': rates}, [work])
     table = to_markdown(report)
     assert '460 GFLOP/s on an image, 390 GFLOP/s forward and backward' in table
     assert '| fast | 100.0 | 0.500 (2.0x faster) |' in table
@@ -73,9 +76,26 @@ def test_report_as_table_and_json():
     assert json.loads(to_json(report))['works'][0]['ways'][1]['relative'] == 0.5
 
 
-def test_conv_rates_are_positive(monkeypatch):
+def test_bytes_are_those_beside_convolutions_and_views():
+    x, weight, one = torch.rand(1, 8, 10, 10), torch.rand(4, 8, 3, 3), torch.ones(1)
+
+    def step():
+        y = functional.conv2d(x, weight, padding=1)
+        y = torch.cat([y.permute(0, 1, 3, 2), y], 1)  # reads and writes 800 numbers
+        y + one.expand_as(y)  # reads 800 and 1, writes 800
+
+    assert bytes_beside_convolutions(step) == 4 * (1600 + 1601)
+
+
+def test_bytes_of_the_backward_pass_count_too():
+    x = torch.rand(100, requires_grad=True)
+    # (x * x).sum(): 300 and 101, and backward more of the same size
+    assert bytes_beside_convolutions(lambda: (x * x).sum().backward()) > 4 * 700
+
+
+def test_rates_are_positive(monkeypatch):
     monkeypatch.setattr(limits, 'IMAGE', (1, 64, 16, 16))
-    rates = limits.conv_rates(CPU, ['float32'])
+    rates = limits.machine_rates(CPU, ['float32'])
     assert rates.keys() == {'float32'}
     assert all(1e8 < rate < 1e15 for rate in rates['float32'].values())
 
@@ -127,7 +147,7 @@ def test_schedule_adds_up_its_two_phases(monkeypatch):
 
 
 def test_only_the_chosen_parts_run_and_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, 'conv_rates', lambda device, precisions: {})
+    monkeypatch.setattr(run, 'machine_rates', lambda device, precisions: {})
     monkeypatch.setattr(run, 'controller_speed', lambda device, rounds: Work('controller', figures={'rounds': rounds}))
     report = run.run_speed_benchmark(CPU, f'{tmp_path}/results/speed', ['controller'], rounds=3)
     assert [work.title for work in report.works] == ['controller']

@@ -1,4 +1,5 @@
-"""What this machine can do at most: the rate of the one operation that nearly all Mult-Adds belong to."""
+"""What this machine can do at most: the rate of the one operation that nearly all Mult-Adds belong to, and how fast
+features are read and written."""
 import torch
 from torch.nn import functional as F
 
@@ -10,8 +11,8 @@ PATCHES = (8, NUM_FEAT, 32, 32)
 REPEATS = 4
 
 
-def conv_rates(device, precisions):
-    """Measure a 3x3 convolution, 64 -> 64 channels, channels_last.
+def machine_rates(device, precisions):
+    """Measure a 3x3 convolution, 64 -> 64 channels, and a sum of two features, channels_last.
 
     Args:
         device (torch.device): Where.
@@ -19,12 +20,16 @@ def conv_rates(device, precisions):
 
     Returns:
         dict: precision -> {'inference': of one 360x640 image, 'training': forward and backward of 8 patches 32x32}, in
-        operations per second, two per multiply-add pair; the best of several rounds.
+        operations per second, two per multiply-add pair; and 'inference_bytes' and 'training_bytes', in bytes per
+        second that the sum of two such features reads and writes. The best of several rounds.
     """
     runs = {}
     for precision in precisions:
-        runs[precision, 'inference'] = _run(device, precision, IMAGE, training=False)
-        runs[precision, 'training'] = _run(device, precision, PATCHES, training=True)
+        dtype = _dtype(precision)
+        runs[precision, 'inference'] = _convolution(device, dtype, IMAGE, training=False)
+        runs[precision, 'training'] = _convolution(device, dtype, PATCHES, training=True)
+        runs[precision, 'inference_bytes'] = _sum(device, dtype, IMAGE)
+        runs[precision, 'training_bytes'] = _sum(device, dtype, PATCHES)
     times = in_turns({key: lambda run=run: timed(run[0], device) for key, run in runs.items()}, rounds=5)
     rates = {precision: {} for precision in precisions}
     for (precision, use), run in runs.items():
@@ -32,15 +37,29 @@ def conv_rates(device, precisions):
     return rates
 
 
-def _run(device, precision, shape, training):
+def _dtype(precision):
+    return {'float32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}[precision]
+
+
+def _feature(device, dtype, shape):
+    return torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last).to(dtype)
+
+
+def _sum(device, dtype, shape):
+    """tuple: The function to time, and how many bytes it reads and writes."""
+    a, b = _feature(device, dtype, shape), _feature(device, dtype, shape)
+
+    def run():
+        for _ in range(REPEATS):
+            a + b
+
+    return run, 3 * a.numel() * a.element_size() * REPEATS
+
+
+def _convolution(device, dtype, shape, training):
     """tuple: The function to time, and how many operations it computes."""
-    x = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
-    weight = torch.rand(NUM_FEAT, NUM_FEAT, 3, 3, device=device).contiguous(memory_format=torch.channels_last) - 0.5
-    if precision != 'float32':
-        dtype = torch.float16 if precision == 'fp16' else torch.bfloat16
-        x, weight = x.to(dtype), weight.to(dtype)
-    x.requires_grad_(training)
-    weight.requires_grad_(training)
+    x = _feature(device, dtype, shape).requires_grad_(training)
+    weight = (_feature(device, dtype, (NUM_FEAT, NUM_FEAT, 3, 3)) - 0.5).requires_grad_(training)
 
     def run():
         for _ in range(REPEATS):

@@ -2,14 +2,17 @@
 from contextlib import ExitStack
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.search.complexity import OUTPUT_SIZE_720P, ComplexityCounter
 from deconas_plugin.speed.jobs import inference, training_step
 from deconas_plugin.speed.results import Work
 from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
+from deconas_plugin.speed.traffic import bytes_beside_convolutions
 
 BATCH, SIZE = 8, 32
+PART = 5  # of each side of the image; 360 and 640 are multiples
 # One option changed at a time; of the network, or the size of the work.
 VARIATIONS = ({'num_feat': 32}, {'num_feat': 96}, {'num_block': 2}, {'num_block': 6}, {'num_layer': 2},
               {'num_layer': 6}, {'batch': 4}, {'batch': 16}, {'size': 24}, {'size': 48})
@@ -21,7 +24,7 @@ def training_speed(device, precision, limits, rounds):
     Args:
         device (torch.device): Where.
         precision (str): The default of DeCoNASModel here.
-        limits (dict): As :func:`conv_rates` gives them.
+        limits (dict): As :func:`machine_rates` gives them.
         rounds (int): How often.
     """
     names = {'SRModel, float32': 'SRModel', f'DeCoNASModel, {precision}': 'DeCoNASModel'}
@@ -37,6 +40,8 @@ def training_speed(device, precision, limits, rounds):
     ours = work.ways[-1]
     work.figures[f'{ours.name}: share of the rate of the convolution forward and backward'] = (
         ours.rate / limits[precision]['training'])
+    moved = bytes_beside_convolutions(training_step(device, batch=BATCH, size=SIZE))
+    _add_limit(work, ours, operations, moved, limits[precision]['training'], limits[precision]['training_bytes'])
     return work
 
 
@@ -56,7 +61,23 @@ def inference_speed(device, precisions, limits, rounds):
     work = Work.of('Inference to 1280x720', times, _operations_per_pixel() * width * height, shares, memory)
     for precision in precisions:
         work.figures[f'fused / unfused, {precision}'] = ratio(times[f'{precision}, fused'], times[precision])
+    # A part of the image, as all grows in proportion with it.
+    part = inference(device, precisions[-1], fused=True, size=(height // PART, width // PART))
+    with FlopCounterMode(display=False) as counter:
+        moved = bytes_beside_convolutions(part)
+    limit = limits[precisions[-1]]
+    _add_limit(work, work.ways[-1], counter.get_total_flops() * PART**2, moved * PART**2, limit['inference'],
+               limit['inference_bytes'])
     return work
+
+
+def _add_limit(work, way, operations, moved, operations_per_second, bytes_per_second):
+    """Note what a way asks of the machine, and how close it comes to the least time for that."""
+    least = operations / operations_per_second + moved / bytes_per_second
+    work.figures[f'{way.name}: operations of convolutions [G]'] = operations / 1e9
+    work.figures[f'{way.name}: read and written beside convolutions [GB]'] = moved / 1e9
+    work.figures[f'{way.name}: least time for both at the rates above [ms]'] = least * 1e3
+    work.figures[f'{way.name}: share of that limit'] = least / way.seconds
 
 
 def growth(device, rounds):

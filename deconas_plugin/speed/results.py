@@ -71,12 +71,12 @@ class SpeedReport:
     Attributes:
         device (str): Its name.
         software (str): PyTorch and its version.
-        conv_rates (dict): As :func:`conv_rates` gives them.
+        rates (dict): As :func:`machine_rates` gives them.
         works (list[Work]): What was timed.
     """
     device: str
     software: str
-    conv_rates: dict
+    rates: dict
     works: list = field(default_factory=list)
 
 
@@ -89,7 +89,9 @@ def to_markdown(report):
     """str: The report as tables."""
     rates = [f'- 3x3 convolution, 64 to 64 channels, {precision}: {rate["inference"] / 1e9:,.0f} GFLOP/s on an image, '
              f'{rate["training"] / 1e9:,.0f} GFLOP/s forward and backward on patches\n'
-             for precision, rate in report.conv_rates.items()]
+             f'- sum of two of its features, {precision}: {rate["inference_bytes"] / 1e9:,.1f} GB/s of an image, '
+             f'{rate["training_bytes"] / 1e9:,.1f} GB/s of patches\n'
+             for precision, rate in report.rates.items()]
     return f'**Speed on {report.device}, {report.software}**\n\n{"".join(rates)}\n' + '\n'.join(
         map(_work_to_markdown, report.works))
 

@@ -7,7 +7,7 @@ import torch
 from deconas_plugin.data.parallel import progress
 from deconas_plugin.errors import OptionError
 from deconas_plugin.speed.data_speed import data_speed
-from deconas_plugin.speed.limits import conv_rates
+from deconas_plugin.speed.limits import machine_rates
 from deconas_plugin.speed.network_speed import growth, inference_speed, training_speed
 from deconas_plugin.speed.results import SpeedReport, to_json, to_markdown
 from deconas_plugin.speed.search_speed import controller_speed, paper_schedule, supernet_speed
@@ -43,7 +43,7 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
     keep_freed_memory(device)
     precision = resolve_precision(None, device)
     precisions = list(dict.fromkeys(['float32', precision]))
-    limits = conv_rates(device, precisions)
+    limits = machine_rates(device, precisions)
     software = f'PyTorch {torch.__version__}, Python {platform.python_version()}'
     report = SpeedReport(device_name(device), software, limits)
     measure = {
