@@ -139,7 +139,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.round_log = {f'search/{name}': value for name, value in mean.items()}
         values = ', '.join(f'{name} {value:.4f}' for name, value in mean.items())
         get_root_logger().info(f'Controller round at iter {current_iter}, {steps} steps in '
-                               f'{time.time() - started:.1f} s: {values}. Best so far: {self.history.best}')
+                               f'{time.time() - started:.1f} s: {values}. Best: {self.history.best}')
 
     def score(self, genotypes, batch):
         """list[Score]: What genotypes earn on a batch; each process scores its share, all get the result."""
@@ -148,7 +148,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         return [next(shares[index % len(shares)]) for index in range(len(genotypes))]
 
     def progress_values(self):
-        """dict: What a display shows besides the loss: of the last controller round, and the best genotype so far."""
+        """dict: What a display shows besides the loss: of the last controller round, and its best genotype."""
         shown = ('psnr', 'reward', 'baseline', 'entropy')
         values = {name: self.round_log[f'search/{name}'] for name in shown if f'search/{name}' in self.round_log}
         return {**values, 'best': self.history.best} if values else {}

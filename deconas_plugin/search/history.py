@@ -4,11 +4,11 @@ import math
 import os
 import time
 from pathlib import Path
+from statistics import fmean
 
 from basicsr.utils import get_root_logger
 
 from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.reward import Score
 from deconas_plugin.utils.atomic import explained
 
 
@@ -38,7 +38,7 @@ class SearchHistory:
             scores (list[Score]): What they earned.
             log (dict[str, float]): What the strategy said of this step.
         """
-        lines = []
+        lines, mean = [], fmean(score.reward for score in scores)
         for score in scores:
             cost = self.counter.count(score.genotype)
             lines.append({
@@ -52,8 +52,12 @@ class SearchHistory:
                 **cost.figures(),
                 'time': round(time.time() - self.started, 3),
             })
-            if self._best is None or score.reward > self._best.reward:
-                self._best = score
+        best = max(scores, key=lambda score: score.reward)
+        found = {'iter': current_iter, 'gain': best.reward - mean, 'genotype': str(best.genotype)}
+        # Other steps scored on other patches, other rounds with other weights: the gain over the rest of the same step
+        # is what tells genotypes apart.
+        if self._best is None or self._best['iter'] != current_iter or found['gain'] > self._best['gain']:
+            self._best = found
         self._append(self.scores_path, lines)
 
     def add_probabilities(self, current_iter, probabilities):
@@ -71,17 +75,15 @@ class SearchHistory:
 
     @property
     def best(self):
-        """str: The genotype of the highest reward so far, and its reward."""
-        return f'{self._best.genotype} ({self._best.reward:.4f} dB)' if self._best else 'none'
+        """str: The genotype of the last round that earned most beyond the others on the same patches, and how much."""
+        return f'{self._best["genotype"]} ({self._best["gain"]:+.3f} dB)' if self._best else 'none'
 
     def state_dict(self):
         """dict: Where the files and the search are now. What they hold up to here survives a power failure."""
-        best = self._best and dict(genotype=self._best.genotype.to_dict(), psnr=self._best.psnr,
-                                   penalties=self._best.penalties)
         return {
             'sizes': {path.name: _synced_size(path) for path in (self.scores_path, self.probabilities_path)},
             'seconds': time.time() - self.started,
-            'best': best,
+            'best': self._best,
         }
 
     def load_state_dict(self, state):
@@ -91,8 +93,7 @@ class SearchHistory:
             StorageError: A file cannot be cut.
         """
         self.started = time.time() - state['seconds']
-        best = state['best']
-        self._best = best and Score(Genotype.from_dict(best['genotype']), best['psnr'], best['penalties'])
+        self._best = state['best']
         if self.writes:
             for name, size in state['sizes'].items():
                 _cut(self.scores_path.with_name(name), size)
