@@ -81,7 +81,7 @@ class RunProgress:
         Args:
             current_iter (int): Weight steps done.
             num_images (int): Training images since the last call. Default: 0.
-            best (str): The best genotype so far and what it earned.
+            best (str): The best genotype of the last round and what it gained.
             values (float): Any of loss, psnr (dB), reward (dB), baseline (dB) and entropy (nats).
         """
         unknown = values.keys() - {name for name, *_ in FIELDS}
