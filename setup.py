@@ -46,7 +46,7 @@ setup(
         'tqdm',
     ],
     extras_require={
-        'dev': ['hypothesis', 'pytest', 'ruff'],
+        'dev': ['hypothesis', 'onnx', 'onnxruntime', 'onnxscript', 'pytest', 'ruff', 'spandrel'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
         'spandrel': ['spandrel'],
     },

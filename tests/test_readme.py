@@ -53,3 +53,15 @@ def test_the_two_commands_are_one_line_each_and_set_up_first(number, last_step):
     environment, activation, set_up, end = block.strip().split(' && ')
     assert (environment, activation, end) == ('python3 -m venv .venv', '. .venv/bin/activate', last_step)
     assert set_up.startswith('bash tools/install.sh')
+
+
+def test_trained_networks_work_as_shown(tmp_path):
+    for package in ('onnx', 'onnxruntime', 'onnxscript', 'spandrel'):
+        pytest.importorskip(package)
+    for line in commands():
+        if line.startswith('python tools/convert.py'):
+            tool, *arguments = line.split()[1:]
+            subprocess.run([sys.executable, ROOT / tool, *arguments], cwd=tmp_path, check=True, timeout=120)
+    script = '\n'.join(re.findall(r'^```python\n(.*?)^```$', README, re.M | re.S))
+    script += '\nassert sr.shape == (1, 3, 96, 128) and net.upscale == model.scale == 2'
+    subprocess.run([sys.executable, '-c', script], cwd=tmp_path, check=True, timeout=120)
