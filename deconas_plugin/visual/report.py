@@ -3,7 +3,8 @@ from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from deconas_plugin.errors import DataError, DeCoNASError
+from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.utils.atomic import save_text
 from deconas_plugin.visual import report_sections as sections
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report_summary import status, tiles
@@ -29,18 +30,13 @@ def write_report(folder, pairs=None):
         Path: The file, ``report.html`` in the folder.
 
     Raises:
-        DataError: There is no such folder, or the file cannot be written.
+        DataError: There is no such folder.
+        StorageError: The file cannot be written.
     """
     experiment = Experiment(folder)
     path = experiment.folder / 'report.html'
-    # Written aside first: who has the page open never reloads half of it.
-    unfinished = path.with_suffix('.html.part')
-    page = render_report(experiment, pairs)
-    try:
-        unfinished.write_text(page, encoding='utf-8')
-        return unfinished.replace(path)
-    except OSError as error:
-        raise DataError(f'cannot write {path}: {error.strerror}') from error
+    save_text(render_report(experiment, pairs), path)
+    return path
 
 
 def render_report(experiment, pairs=None):
