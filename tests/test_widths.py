@@ -97,6 +97,13 @@ def test_a_narrow_network_has_the_first_channels_of_every_feature():
     assert torch.equal(net.conv_last.weight, supernet.conv_last.weight[:, :4])
 
 
+def test_a_width_that_is_no_choice_is_refused():
+    supernet, other = make(num_feat=[4, 8]), SearchSpace(3, 3, widths=(6, 12))
+    for width in (6, 12):
+        with pytest.raises(GenotypeError, match=f'expected one of 4ch, 8ch before its bits, got {width}ch'):
+            supernet(torch.rand(1, 3, 4, 4), of_width(other.sample(random.Random(0)), width))
+
+
 def test_the_widest_network_is_that_of_a_supernet_without_widths():
     supernet, plain = make(), make(num_feat=16)
     assert supernet.state_dict().keys() == plain.state_dict().keys()
@@ -204,8 +211,8 @@ def test_texts_say_the_width(kwargs, tmp_path):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('111 111111', 'expected one of 4, 8, 12, 16 channels, got None'),
-    ('20ch 111 111111', 'expected one of 4, 8, 12, 16 channels, got 20'),
+    ('111 111111', 'expected one of 4ch, 8ch, 12ch, 16ch before its bits, got none'),
+    ('20ch 111 111111', 'expected one of 4ch, 8ch, 12ch, 16ch before its bits, got 20ch'),
     ('8ch 111 11111', 'expected 11 bits'),
     ('8 111 111111', 'expected bits in quotes'),
 ])
@@ -220,7 +227,7 @@ def test_a_network_of_another_width_than_was_found_is_refused():
         DeCoNASNet('111 110100', num_feat=8, num_block=2, num_layer=2).genotype_code)
     with pytest.raises(GenotypeError, match='found for 8 channels, but num_feat is 64; set num_feat to 8'):
         DeCoNASNet('8ch 111 110100', num_block=2, num_layer=2)
-    with pytest.raises(GenotypeError, match='expected no number of channels, got 8'):
+    with pytest.raises(GenotypeError, match='expected nothing before its bits, got 8ch'):
         Genotype.from_text(SearchSpace(2, 2), '8ch 111 110100')
 
 

@@ -113,6 +113,9 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
 
         Returns:
             DeCoNASSuperNet: On the same device, of the same space without the choice of widths.
+
+        Raises:
+            GenotypeError: It is not among them.
         """
         net = self._of_width(width).to(self.mean.device)
         net.load_state_dict({**self._slicing(width).parameters(self), 'mean': self.mean})
@@ -128,6 +131,7 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
 
     def _slicing(self, width):
         if width not in self._slicings:
+            self.space.width_bits(width)  # refuses what is no choice here
             with torch.device('meta'):
                 self._slicings[width] = ChannelSlicing(self._of_width(width))
         return self._slicings[width]

@@ -93,8 +93,9 @@ class SearchSpace:
             GenotypeError: It is not among the choices.
         """
         if width not in (self.widths or (None, )):
-            expected = f'one of {", ".join(map(str, self.widths))} channels' if self.widths else 'no number of channels'
-            raise GenotypeError(f'genotype: expected {expected}, got {width}')
+            expected = ', '.join(f'{choice}ch' for choice in self.widths)
+            raise GenotypeError(f'genotype: expected {f"one of {expected}" if expected else "nothing"} before its bits, '
+                                f'got {f"{width}ch" if width else "none"}')
         return tuple(self.widths.index(width) >> place & 1 for place in reversed(range(self.num_width_bits)))
 
     @property
