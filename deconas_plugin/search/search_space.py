@@ -93,9 +93,10 @@ class SearchSpace:
             GenotypeError: It is not among the choices.
         """
         if width not in (self.widths or (None, )):
-            expected = ', '.join(f'{choice}ch' for choice in self.widths)
-            raise GenotypeError(f'genotype: expected {f"one of {expected}" if expected else "nothing"} before its bits, '
-                                f'got {f"{width}ch" if width else "none"}')
+            choices = ', '.join(f'{choice}ch' for choice in self.widths)
+            expected = f'one of {choices}' if choices else 'nothing'
+            found = 'none' if width is None else f'{width}ch'
+            raise GenotypeError(f'genotype: expected {expected} before its bits, got {found}')
         return tuple(self.widths.index(width) >> place & 1 for place in reversed(range(self.num_width_bits)))
 
     @property
