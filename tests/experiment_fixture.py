@@ -46,7 +46,7 @@ def write_search(folder, space=None, rounds=6, steps=4, derived=True):
     (folder / 'timing.json').write_text(json.dumps({'weights': 3000., 'controller': 900., 'validation': 100.}))
     write_log(folder)
     if derived:
-        write_derived(folder, Genotype.parse(rows[-1]['genotype'], space.num_block, space.num_layer, space.operations))
+        write_derived(folder, Genotype.from_text(space, rows[-1]['genotype']))
     return folder
 
 
@@ -56,9 +56,10 @@ def search_options(space):
         'name': 'search_test', 'model_type': 'DeCoNASSearchModel', 'scale': 2,
         'datasets': {'val': {'name': 'photos', 'type': 'PairedImageDataset', 'dataroot_gt': 'no/hr',
                              'dataroot_lq': 'no/lr', 'io_backend': {'type': 'disk'}}},
-        'network_g': {'type': 'DeCoNASSuperNet', 'num_feat': NUM_FEAT, 'num_block': space.num_block,
-                      'num_layer': space.num_layer, 'upscale': 2, 'operations': list(space.operations),
-                      'search_fusion': space.search_fusion},
+        'network_g': {'type': 'DeCoNASSuperNet', 'num_feat': list(space.widths) or NUM_FEAT,
+                      'num_block': space.num_block, 'num_layer': space.num_layer, 'upscale': 2,
+                      'operations': list(space.operations), 'search_fusion': space.search_fusion,
+                      'share_blocks': space.share_blocks},
         'search': {'warmup_iter': 0}, 'train': {'total_iter': 9000},
     }
 

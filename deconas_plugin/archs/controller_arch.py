@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from deconas_plugin.errors import OptionError
 
 INIT_RANGE = 0.1
+# Decisions too wide for an embedding of every combination of their bits.
+SUMMED = ('local', 'global')
 
 
 @ARCH_REGISTRY.register()
@@ -43,14 +45,13 @@ class DeCoNASController(nn.Module):
         self.space = space
         self.tanh_constant = tanh_constant
         self.bit_bias = bit_bias
-        widths = {decision.kind: decision.num_bits for decision in space.decisions}
+        sizes = {decision.kind: decision.num_bits for decision in space.decisions}
         self.start = nn.Parameter(torch.empty(num_hidden))
         self.lstm = nn.LSTM(num_hidden, num_hidden, num_lstm_layer, batch_first=True)
-        self.heads = nn.ModuleDict({kind: nn.Linear(num_hidden, 2 * width) for kind, width in widths.items()})
-        # One row per combination of the bits of a decision; of the wide fusion decisions, one row per set bit, summed.
+        self.heads = nn.ModuleDict({kind: nn.Linear(num_hidden, 2 * size) for kind, size in sizes.items()})
+        # One row per combination of the bits of a decision, or, summed, one per set bit.
         self.embeddings = nn.ParameterDict({
-            kind: torch.empty(2**width if kind == 'operation' else width, num_hidden)
-            for kind, width in widths.items()
+            kind: torch.empty(size if kind in SUMMED else 2**size, num_hidden) for kind, size in sizes.items()
         })
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -INIT_RANGE, INIT_RANGE)
@@ -133,7 +134,7 @@ class DeCoNASController(nn.Module):
 
     def _embed(self, kind, bits):
         embedding = self.embeddings[kind]
-        if kind == 'operation':
-            place_values = 2**torch.arange(bits.shape[1], device=bits.device)
-            return embedding[(bits * place_values).sum(1)]
-        return bits.to(embedding.dtype) @ embedding / math.sqrt(bits.shape[1])
+        if kind in SUMMED:
+            return bits.to(embedding.dtype) @ embedding / math.sqrt(bits.shape[1])
+        place_values = 2**torch.arange(bits.shape[1], device=bits.device)
+        return embedding[(bits * place_values).sum(1)]

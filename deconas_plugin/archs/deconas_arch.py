@@ -60,7 +60,7 @@ class DeCoNASNet(DeCoNASSkeleton):
             self.__init__(**options)
             self.load_state_dict(state)
             return
-        genotype = Genotype.parse(genotype, num_block, num_layer, operations)
+        genotype = Genotype.parse(genotype, num_block, num_layer, operations, num_feat)
         super().__init__(
             genotype.space, [_derived_block(genotype.space, block, num_feat) for block in genotype.blocks],
             JoinedWeights('conv1x1', num_feat, genotype.global_fusion), num_feat, num_in_ch, num_out_ch, upscale,

@@ -1,7 +1,9 @@
 """The supernet: all networks of the search space with shared weights."""
+import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
+from deconas_plugin.archs.channel_slicing import ChannelSlicing
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
 from deconas_plugin.archs.operation_weights import JoinedWeights, SlicedWeights
@@ -15,10 +17,16 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
     Every (layer, operation, earlier feature) owns a weight slice; what a genotype does not select is not computed and
     gets no gradient.
 
+    Where the width is searched, a genotype uses the first channels of every feature. What lies beyond them is not
+    computed either, but unlike an operation that is not selected it belongs to tensors that are used: its gradient is
+    zero, not none, so that the momentum of an optimizer still moves it, and where processes train different widths,
+    those that lack a channel count in the mean of its gradient.
+
     Args:
         num_in_ch (int): Channels of the input image. Default: 3.
         num_out_ch (int): Channels of the output image. Default: 3.
-        num_feat (int): Channels inside the network. Default: 64.
+        num_feat (int | list[int]): Channels inside the network, or 2, 4 or 8 numbers of them, ascending, among which
+            the search chooses. Default: 64.
         num_block (int): Densely connected blocks. Default: 4.
         num_layer (int): Layers in a block. Default: 4.
         upscale (int): 2, 3 or 4. Default: 2.
@@ -42,11 +50,13 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
                  search_fusion=False,
                  share_blocks=True,
                  rgb_mean=DIV2K_RGB_MEAN):
-        space = SearchSpace(num_block, num_layer, operations, search_fusion, share_blocks)
+        widths = num_feat if isinstance(num_feat, (list, tuple)) else ()
+        space = SearchSpace(num_block, num_layer, operations, search_fusion, share_blocks, widths)
+        num_feat = space.widths[-1] if space.widths else num_feat
         super().__init__(space, [_shared_block(space, num_feat) for _ in range(num_block)],
                          SlicedWeights('conv1x1', num_feat, num_block + 1), num_feat, num_in_ch, num_out_ch, upscale,
                          rgb_mean)
-        self.derived_options = dict(
+        self._options = dict(
             num_in_ch=num_in_ch,
             num_out_ch=num_out_ch,
             num_feat=num_feat,
@@ -55,6 +65,11 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
             upscale=upscale,
             operations=tuple(operations),
             rgb_mean=tuple(rgb_mean))
+        self._slicings = {}
+
+    def derived_options(self, genotype):
+        """dict: What DeCoNASNet is built from for a genotype of ``self.space``."""
+        return {'genotype': genotype.connections, **self._options, 'num_feat': genotype.width or self.num_feat}
 
     def forward(self, x, genotype):
         """Upscale with the network of a genotype.
@@ -66,7 +81,9 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
         Returns:
             Tensor: (N, num_out_ch, upscale * H, upscale * W).
         """
-        return self.run(x, genotype)
+        if self._is_widest(genotype):
+            return self.run(x, genotype)
+        return self._slicing(genotype.width).call(self, x, genotype.connections)
 
     def derive(self, genotype):
         """Hand out the network of a genotype, with a copy of its share of the weights.
@@ -77,7 +94,9 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
         Returns:
             DeCoNASNet: On the same device; computes exactly what ``self(x, genotype)`` computes.
         """
-        net = DeCoNASNet(genotype, **self.derived_options).to(self.mean.device)
+        if not self._is_widest(genotype):
+            return self.narrow(genotype.width).derive(genotype.connections)
+        net = DeCoNASNet(**self.derived_options(genotype)).to(self.mean.device)
         shared = dict(self.named_modules())
         for name, module in net.named_modules():
             if isinstance(module, JoinedWeights):
@@ -85,6 +104,37 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
             elif isinstance(module, nn.Conv2d):
                 module.load_state_dict(shared[name].state_dict())
         return net
+
+    def narrow(self, width):
+        """Hand out the supernet of one width, with a copy of its share of the weights.
+
+        Args:
+            width (int): Channels, among those of ``self.space``.
+
+        Returns:
+            DeCoNASSuperNet: On the same device, of the same space without the choice of widths.
+
+        Raises:
+            GenotypeError: It is not among them.
+        """
+        net = self._of_width(width).to(self.mean.device)
+        net.load_state_dict({**self._slicing(width).parameters(self), 'mean': self.mean})
+        return net
+
+    def _is_widest(self, genotype):
+        return genotype.width in (None, self.num_feat)
+
+    def _of_width(self, width):
+        space = self.space
+        return DeCoNASSuperNet(**{**self._options, 'num_feat': width}, search_fusion=space.search_fusion,
+                               share_blocks=space.share_blocks)
+
+    def _slicing(self, width):
+        if width not in self._slicings:
+            self.space.width_bits(width)  # refuses what is no choice here
+            with torch.device('meta'):
+                self._slicings[width] = ChannelSlicing(self._of_width(width))
+        return self._slicings[width]
 
 
 def _shared_block(space, num_feat):

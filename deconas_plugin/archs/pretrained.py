@@ -30,7 +30,7 @@ def load_pretrained(name, given):
 
 def _agree(key, value, options):
     if key == 'genotype':
-        sizes = {name: options[name] for name in ('num_block', 'num_layer', 'operations')}
+        sizes = {name: options[name] for name in ('num_block', 'num_layer', 'operations', 'num_feat')}
         try:
             return Genotype.parse(value, **sizes).bits == options[key].bits
         except DeCoNASError:

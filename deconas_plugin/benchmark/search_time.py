@@ -38,7 +38,7 @@ def _genotype_files(weights):
 
 def _holds(path, genotype):
     try:
-        return Genotype.load(path) == genotype
+        return Genotype.load(path).connections == genotype
     except GenotypeError:
         return False  # some other experiment's, perhaps of another version
 

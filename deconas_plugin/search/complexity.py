@@ -46,14 +46,19 @@ class ComplexityCounter:
     """Counts the cost of any genotype of a search space.
 
     Args:
-        space (SearchSpace): The search space.
+        space (SearchSpace): The search space; where it has widths, they take the place of num_feat.
         num_feat, num_in_ch, num_out_ch, upscale (int): The network, as in DeCoNASNet.
         latency_table (LatencyTable | None): Measured on the device that matters; needed for latency only.
+
+    Attributes:
+        widths (tuple[int]): Numbers of channels that a network may have, ascending.
+        num_feat (int): The largest of them.
     """
 
     def __init__(self, space, num_feat=64, num_in_ch=3, num_out_ch=3, upscale=2, latency_table=None):
         self.space = space
-        self.num_feat = num_feat
+        self.widths = space.widths or (num_feat, )
+        self.num_feat = self.widths[-1]
         self.num_in_ch = num_in_ch
         self.num_out_ch = num_out_ch
         self.upscale = upscale
@@ -70,12 +75,12 @@ class ComplexityCounter:
     def count(self, genotype):
         """Cost: Of the network derived from a genotype; only what reaches its output."""
         params = mult_adds = 0
-        parts = self.parts(genotype)
+        parts, num_feat = self.parts(genotype), genotype.width or self.num_feat
         for part, times in parts.items():
-            cost = self._cost(part)
+            cost = self._cost(num_feat, part)
             params += cost.params * times
             mult_adds += cost.mult_adds * times
-        return Cost(params, mult_adds, self.latency_table and self.latency_table.predict(parts))
+        return Cost(params, mult_adds, self.latency_table and self.latency_table.predict(parts, genotype.width))
 
     @staticmethod
     def parts(genotype):
@@ -113,7 +118,7 @@ class ComplexityCounter:
 
     @cached_property
     def everything(self):
-        """Genotype: The one with every bit set."""
+        """Genotype: The one with every bit set, whose network is the largest."""
         return Genotype(self.space, (1, ) * self.space.num_bits)
 
     @cached_property
@@ -129,7 +134,7 @@ class ComplexityCounter:
     def searched_params(self, genotype):
         """int: Operation weights that the genotype selects and the output needs, without biases; counted once where
         blocks share their genotype."""
-        return self._selected(genotype, self._slices)
+        return self._selected(genotype, self._slices(genotype.width or self.num_feat))
 
     @property
     def searchable_params(self):
@@ -139,7 +144,7 @@ class ComplexityCounter:
     def paper_params(self, genotype):
         """int: As :meth:`searched_params`, by the reference's arithmetic, which misses the pointwise weights of a
         separable convolution: 9C + C of them."""
-        return self._selected(genotype, self._paper_slices)
+        return self._selected(genotype, self._paper_slices(genotype.width or self.num_feat))
 
     @staticmethod
     def _selected(genotype, slices):
@@ -147,49 +152,46 @@ class ComplexityCounter:
             len(inputs) * weights for block in set(genotype.blocks) for k in block.live_layers
             for inputs, weights in zip(block.layer_inputs[k], slices, strict=True))
 
-    @cached_property
-    def _slices(self):
+    def _slices(self, num_feat):
         """list[int]: Weights of every candidate operation for one earlier feature."""
-        return [build_operation(name).num_weights(self.num_feat) for name in self.space.operations]
+        return [build_operation(name).num_weights(num_feat) for name in self.space.operations]
 
-    @cached_property
-    def _paper_slices(self):
-        """list[int]: As :attr:`_slices`, but 9C + C for a separable convolution."""
+    def _paper_slices(self, num_feat):
+        """list[int]: As :meth:`_slices`, but 9C + C for a separable convolution."""
         slices = []
         for name in self.space.operations:
-            shapes = build_operation(name).weight_shapes(self.num_feat)
+            shapes = build_operation(name).weight_shapes(num_feat)
             depthwise = math.prod(shapes['depthwise']) if 'depthwise' in shapes else None
-            slices.append(sum(map(math.prod, shapes.values())) if depthwise is None else depthwise + self.num_feat)
+            slices.append(sum(map(math.prod, shapes.values())) if depthwise is None else depthwise + num_feat)
         return slices
 
-    def _cost(self, part):
-        if part not in self._costs:
+    def _cost(self, num_feat, part):
+        if (num_feat, part) not in self._costs:
             kind, *arguments = part
-            self._costs[part] = getattr(self, f'_{kind}')(*arguments)
-        return self._costs[part]
+            self._costs[num_feat, part] = getattr(self, f'_{kind}')(num_feat, *arguments)
+        return self._costs[num_feat, part]
 
     def _conv(self, weights, biases, pixels):
         # A convolution of stride 1 uses each of its weights once per output pixel.
         return Cost(weights + biases, weights * pixels)
 
-    def _operation(self, name, num_inputs):
+    def _operation(self, feat, name, num_inputs):
         operation = build_operation(name)
-        return Cost(operation.num_weights(self.num_feat) * num_inputs + self.num_feat,
-                    operation.mult_adds(self.num_feat) * num_inputs * self.pixels)
+        return Cost(operation.num_weights(feat) * num_inputs + feat,
+                    operation.mult_adds(feat) * num_inputs * self.pixels)
 
-    def _join(self, num_inputs):
+    def _join(self, feat, num_inputs):
         return Cost()
 
-    def _layer(self, num_operations):
-        squeezed = squeezed_channels(self.num_feat)
-        return (self._conv(self.num_feat * squeezed, squeezed, 1) +
-                self._conv(self.num_feat * squeezed, self.num_feat, 1))
+    def _layer(self, feat, num_operations):
+        squeezed = squeezed_channels(feat)
+        return self._conv(feat * squeezed, squeezed, 1) + self._conv(feat * squeezed, feat, 1)
 
-    def _fusion(self, num_inputs):
-        return self._conv(num_inputs * self.num_feat**2, self.num_feat, self.pixels)
+    def _fusion(self, feat, num_inputs):
+        return self._conv(num_inputs * feat**2, feat, self.pixels)
 
-    def _skeleton(self):
-        feat, pixels = self.num_feat, self.pixels
+    def _skeleton(self, feat):
+        pixels = self.pixels
         cost = self._conv(9 * self.num_in_ch * feat, feat, pixels)
         cost += self._conv(9 * feat * feat, feat, pixels) * 2  # before the first block, after the global fusion
         for block in range(1, self.space.num_block):

@@ -98,10 +98,10 @@ class DerivationFiles:
 
     def _network(self, genotype):
         defaults = inspect.signature(DeCoNASNet).parameters
-        named = ('num_feat', 'num_block', 'num_layer', 'upscale')
-        sizes = {key: value for key, value in self.experiment.supernet.derived_options.items()
-                 if key in named or value != defaults[key].default}
-        return {'type': 'DeCoNASNet', 'genotype': str(genotype), **sizes}
+        named = ('genotype', 'num_feat', 'num_block', 'num_layer', 'upscale')
+        options = self.experiment.supernet.derived_options(genotype)
+        given = {key: value for key, value in options.items() if key in named or value != defaults[key].default}
+        return {'type': 'DeCoNASNet', **given, 'genotype': str(options['genotype'])}
 
 
 def _without_filled_in(dataset):

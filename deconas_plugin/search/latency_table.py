@@ -18,7 +18,7 @@ class LatencyTable:
         precision (str): 'float32', 'bf16' or 'fp16'.
         network (dict): The supernet's sizes.
         lr_size (list[int]): Width and height of the LR image.
-        milliseconds (dict[str, float]): Median latency of every part, see ComplexityCounter.parts.
+        milliseconds (dict[str, float]): Median latency of every part, see ComplexityCounter.parts, by :func:`key`.
         errors (list[float]): |predicted - measured| / measured of random networks of the space.
     """
     device: str
@@ -29,9 +29,10 @@ class LatencyTable:
     milliseconds: dict
     errors: list
 
-    def predict(self, parts):
-        """float: Latency in milliseconds of a network of these parts (dict[tuple, int]: how often each occurs)."""
-        return sum(self.milliseconds[key(part)] * times for part, times in parts.items())
+    def predict(self, parts, width=None):
+        """float: Latency in milliseconds of a network of these parts (dict[tuple, int]: how often each occurs), with
+        so many channels where their number is searched."""
+        return sum(self.milliseconds[key(part, width)] * times for part, times in parts.items())
 
     @classmethod
     def load(cls, path, counter=None):
@@ -51,8 +52,8 @@ class LatencyTable:
                               'make one with tools/latency.py') from error
         if counter is not None:
             sizes = network_sizes(counter)
-            missing = [key(part) for part in counter.every_part() if key(part) not in table.milliseconds]
-            if missing or sizes != table.network:
+            keys = {key(part, width) for width, part in searched_parts(counter)}
+            if not keys <= table.milliseconds.keys() or sizes != table.network:
                 raise OptionError(f'search.latency_table: {path} was measured for {table.network}, but the search has '
                                   f'{sizes}; measure again with tools/latency.py')
         return table
@@ -62,13 +63,18 @@ class LatencyTable:
         save_options(asdict(self), path, 'Measured by tools/latency.py; milliseconds per part')
 
 
-def key(part):
-    """str: A part as it is named in the file."""
-    return ' '.join(map(str, part))
+def key(part, width=None):
+    """str: A part as it is named in the file, after the width where that is searched."""
+    return ' '.join(map(str, part if width is None else (f'{width}ch', *part)))
+
+
+def searched_parts(counter):
+    """list[tuple[int | None, tuple]]: What a table holds: width, where that is searched, and part."""
+    return [(width, part) for width in counter.space.widths or (None, ) for part in counter.every_part()]
 
 
 def network_sizes(counter):
     """dict: What a table depends on."""
     space = counter.space
-    return dict(num_feat=counter.num_feat, num_block=space.num_block, num_layer=space.num_layer,
+    return dict(num_feat=list(space.widths) or counter.num_feat, num_block=space.num_block, num_layer=space.num_layer,
                 upscale=counter.upscale, operations=list(space.operations))

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_util import ChannelAttention, DeCoNASSkeleton, Features
 from deconas_plugin.archs.operation_weights import JoinedWeights
-from deconas_plugin.search.latency_table import LatencyTable, key, network_sizes
+from deconas_plugin.search.latency_table import LatencyTable, key, network_sizes, searched_parts
 from deconas_plugin.utils.precision import autocast
 
 WARMUP = 3
@@ -34,16 +34,18 @@ def measure_latency(counter, lr_size, device, precision='float32', runs=20, num_
         LatencyTable: What was measured.
     """
     clock = Stopwatch(device, precision, runs)
-    shape = (1, counter.num_feat, lr_size[1], lr_size[0])
-    milliseconds = {key(part): clock.milliseconds(*_workload(part, counter, shape)) for part in counter.every_part()}
+    milliseconds = {key(part, width): clock.milliseconds(*_workload(part, counter, width or counter.num_feat, lr_size))
+                    for width, part in searched_parts(counter)}
     table = LatencyTable(_device_name(device), torch.get_num_threads(), precision, network_sizes(counter),
                          list(lr_size), {name: round(value, 5) for name, value in milliseconds.items()}, [])
     rng = random.Random(seed)
     for _ in range(num_networks):
         genotype = counter.space.sample(rng)
-        net = DeCoNASNet(genotype, **network_sizes(counter), num_in_ch=counter.num_in_ch, num_out_ch=counter.num_out_ch)
-        measured = clock.milliseconds(net, torch.rand(1, counter.num_in_ch, *shape[2:]))
-        table.errors.append(round(abs(table.predict(counter.parts(genotype)) - measured) / measured, 4))
+        sizes = {**network_sizes(counter), 'num_feat': genotype.width or counter.num_feat}
+        net = DeCoNASNet(genotype, **sizes, num_in_ch=counter.num_in_ch, num_out_ch=counter.num_out_ch)
+        measured = clock.milliseconds(net, _images(counter.num_in_ch, lr_size))
+        predicted = table.predict(counter.parts(genotype), genotype.width)
+        table.errors.append(round(abs(predicted - measured) / measured, 4))
     return table
 
 
@@ -82,20 +84,25 @@ class Stopwatch:
             torch.cuda.synchronize(self.device)
 
 
-def _workload(part, counter, shape):
+def _workload(part, counter, channels, lr_size):
     """tuple: A module or function that does what the part does, and its input."""
     kind, *arguments = part
-    channels = counter.num_feat
+    feature = _images(channels, lr_size)
     if kind == 'skeleton':
-        return _skeleton(counter), torch.rand(1, counter.num_in_ch, *shape[2:])
+        return _skeleton(counter, channels), _images(counter.num_in_ch, lr_size)
     if kind == 'operation':
         name, num_inputs = arguments
-        return _Operation(name, channels, num_inputs), torch.rand(1, channels * num_inputs, *shape[2:])
+        return _Operation(name, channels, num_inputs), _images(channels * num_inputs, lr_size)
     if kind == 'join':
-        return (lambda x: Features([x] * arguments[0]).joined(tuple(range(arguments[0])))), torch.rand(shape)
+        return (lambda x: Features([x] * arguments[0]).joined(tuple(range(arguments[0])))), feature
     if kind == 'layer':
-        return _Layer(channels, arguments[0]), torch.rand(shape)
-    return _Fusion(channels, arguments[0]), torch.rand(shape)
+        return _Layer(channels, arguments[0]), feature
+    return _Fusion(channels, arguments[0]), feature
+
+
+def _images(channels, lr_size):
+    width, height = lr_size
+    return torch.rand(1, channels, height, width)
 
 
 class _Operation(nn.Module):
@@ -147,8 +154,8 @@ class _Skeleton(DeCoNASSkeleton):
         return self.run(x, SimpleNamespace(blocks=(None, ) * num_block, global_fusion=(num_block, )))
 
 
-def _skeleton(counter):
-    return _Skeleton(counter.space, [_PassOn() for _ in range(counter.space.num_block)], _PassOn(), counter.num_feat,
+def _skeleton(counter, num_feat):
+    return _Skeleton(counter.space, [_PassOn() for _ in range(counter.space.num_block)], _PassOn(), num_feat,
                      counter.num_in_ch, counter.num_out_ch, counter.upscale, (0.5, ) * counter.num_in_ch)
 
 

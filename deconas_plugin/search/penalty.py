@@ -107,5 +107,5 @@ def _check_target(measure, name, target):
     floor = measure.value(measure.counter.nothing)
     if target < floor:
         raise OptionError(f'search.penalty: {name}: the target {target:.4g} is below {floor:.4g}, which the smallest '
-                          f'network of the space costs with num_feat {measure.counter.num_feat}; raise it, or lower '
+                          f'network of the space costs with num_feat {measure.counter.widths[0]}; raise it, or lower '
                           'network_g.num_feat or num_block')

@@ -11,8 +11,8 @@ class Decision:
     """Bits that are decided together, in one step of the controller.
 
     Attributes:
-        kind (str): 'operation' (which operations read one earlier feature), 'local' (which features a block fuses)
-            or 'global' (which block outputs the network fuses).
+        kind (str): 'width' (how many channels the network has), 'operation' (which operations read one earlier
+            feature), 'local' (which features a block fuses) or 'global' (which block outputs the network fuses).
         num_bits (int): Number of yes/no choices.
     """
     kind: str
@@ -32,15 +32,18 @@ class SearchSpace:
         operations (tuple[str]): Names of the candidate operations, in the order of their bits.
         search_fusion (bool): Whether local and global feature fusion are searched too; otherwise all is fused.
         share_blocks (bool): Whether all blocks are alike, as in the paper; otherwise each has bits of its own.
+        widths (tuple[int]): Numbers of channels to choose from, where that is searched: 2, 4 or 8 of them, so that the
+            choice is whole bits; the narrowest first. The bits are its place in binary, before all others.
 
     Raises:
-        GenotypeError: A size is below 1, or the operations are missing or named twice.
+        GenotypeError: A size is below 1, the operations are missing or named twice, or the widths are no such choice.
     """
     num_block: int = 4
     num_layer: int = 4
     operations: tuple = PAPER_OPERATIONS
     search_fusion: bool = False
     share_blocks: bool = True
+    widths: tuple = ()
 
     def __post_init__(self):
         object.__setattr__(self, 'operations', tuple(self.operations))
@@ -52,6 +55,8 @@ class SearchSpace:
                 raise GenotypeError(f'{key}: expected a whole number of at least 1, got {value!r}')
         if not self.operations or len(set(self.operations)) != len(self.operations):
             raise GenotypeError(f'operations: expected one or more different names, got {list(self.operations)}')
+        if self.widths != ():
+            object.__setattr__(self, 'widths', _checked_widths(self.widths))
 
     @property
     def num_connections(self):
@@ -65,10 +70,34 @@ class SearchSpace:
         return operation + ((Decision('local', self.num_layer), ) if self.search_fusion else ())
 
     @property
-    def decisions(self):
-        """tuple[Decision]: The decisions in the order of the genotype's bits."""
+    def connection_decisions(self):
+        """tuple[Decision]: All decisions but the width."""
         blocks = self.block_decisions * (1 if self.share_blocks else self.num_block)
         return blocks + ((Decision('global', self.num_block), ) if self.search_fusion else ())
+
+    @property
+    def decisions(self):
+        """tuple[Decision]: The decisions in the order of the genotype's bits."""
+        width = (Decision('width', self.num_width_bits), ) if self.widths else ()
+        return width + self.connection_decisions
+
+    @property
+    def num_width_bits(self):
+        """int: Bits that choose the width, the first of a genotype; 0 where it is not searched."""
+        return max(len(self.widths), 1).bit_length() - 1
+
+    def width_bits(self, width):
+        """tuple[int]: The bits that choose a width; of None, where it is not searched, there are none.
+
+        Raises:
+            GenotypeError: It is not among the choices.
+        """
+        if width not in (self.widths or (None, )):
+            choices = ', '.join(f'{choice}ch' for choice in self.widths)
+            expected = f'one of {choices}' if choices else 'nothing'
+            found = 'none' if width is None else f'{width}ch'
+            raise GenotypeError(f'genotype: expected {expected} before its bits, got {found}')
+        return tuple(self.widths.index(width) >> place & 1 for place in reversed(range(self.num_width_bits)))
 
     @property
     def num_bits(self):
@@ -90,3 +119,11 @@ class SearchSpace:
         """Genotype: The one of this space with these bits (iterable of zeros and ones)."""
         from deconas_plugin.search.genotype import Genotype
         return Genotype(self, tuple(bits))
+
+
+def _checked_widths(widths):
+    numbers = isinstance(widths, (list, tuple)) and all(type(width) is int and width > 0 for width in widths)
+    if not numbers or len(widths) not in (2, 4, 8) or list(widths) != sorted(set(widths)):
+        raise GenotypeError('num_feat: expected 2, 4 or 8 different whole numbers to choose from, in ascending order, '
+                            f'got {widths!r}')
+    return tuple(widths)

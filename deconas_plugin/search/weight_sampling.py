@@ -1,5 +1,4 @@
 """Which genotypes the shared weights are trained with."""
-from deconas_plugin.search.genotype import Genotype
 
 WEIGHT_SAMPLING = ('strategy', 'uniform_warmup', 'uniform', 'fair')
 
@@ -16,7 +15,8 @@ class WeightSampler:
         rng (random.Random): Source of uniform draws.
         mode (str): 'strategy' always (the paper); 'uniform_warmup': uniform until the warm-up ends, then the strategy;
             'uniform' always; 'fair': as uniform, but every second genotype is the complement of the one before, so that
-            over two draws every weight is selected exactly once.
+            over two draws every weight is selected exactly once; where the width is searched, every weight of the width
+            that both have.
         warmup_iter (int): Weight steps of the warm-up.
     """
 
@@ -33,8 +33,8 @@ class WeightSampler:
         if self.mode == 'strategy' or (self.mode == 'uniform_warmup' and current_iter > self.warmup_iter):
             return self.strategy.draw()
         if self.mode == 'fair' and self.previous is not None:
-            bits, self.previous = self.previous.bits, None
-            return Genotype(self.space, tuple(1 - bit for bit in bits))
+            genotype, self.previous = self.previous.complement, None
+            return genotype
         genotype = self.space.sample(self.rng)
         if self.mode == 'fair':
             self.previous = genotype

@@ -31,7 +31,9 @@ def stratified_genotypes(space, counter, num, seed):
     pool = {}
     for _ in range(POOL * num):
         density = rng.random()  # uniform bits would give hardly any small or large network
-        genotype = space.genotype(int(rng.random() < density) for _ in range(space.num_bits))
+        # The width is drawn by itself: narrow networks shall be as dense as wide ones.
+        width = [rng.getrandbits(1) for _ in range(space.num_width_bits)]
+        genotype = space.genotype(width + [int(rng.random() < density) for _ in range(space.num_bits - len(width))])
         pool[genotype] = counter.count(genotype).mult_adds
     smallest, largest = min(pool.values()), max(pool.values())
     by_range = {}
@@ -56,9 +58,9 @@ def train_alone(experiment, genotype, num_steps, seed=0):
     """
     opt, device = experiment.opt, experiment.device
     torch.manual_seed(seed)
-    net = DeCoNASNet(genotype, **experiment.supernet.derived_options)
+    net = DeCoNASNet(**experiment.supernet.derived_options(genotype))
     net.to(device, memory_format=torch.channels_last)
-    precision = resolve_precision(opt['train'].get('precision'), device, net.num_feat)
+    precision = resolve_precision(opt['train'].get('precision'), device, experiment.counter.widths)
     optim_opt = {key: value for key, value in opt['train']['optim_g'].items() if key != 'type'}
     optimizer = getattr(torch.optim, opt['train']['optim_g']['type'])(net.parameters(), **optim_opt)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)

@@ -177,7 +177,8 @@ def _check_keywords(section, registry, name, extra=()):
         default = parameters[key].default if key in parameters else None
         if (hint := _number_hint(value)) and not isinstance(default, str):
             raise OptionError(f'{name}.{key}: expected a number, got {value!r}{hint}')
-        if isinstance(default, (bool, int)) and value is not None:
+        chosen_by_search = (section['type'], key) == ('DeCoNASSuperNet', 'num_feat') and isinstance(value, list)
+        if isinstance(default, (bool, int)) and value is not None and not chosen_by_search:
             kind = 'boolean' if isinstance(default, bool) else 'number'
             _check_value(value, option_schema.Key(kind, ''), f'{name}.{key}')
     for key, parameter in parameters.items():
@@ -205,7 +206,8 @@ def _check_networks(opt, task):
     if network['type'] == 'DeCoNASNet':
         keys = ('num_block', 'num_layer', 'operations')
         try:
-            Genotype.parse(network.get('genotype', 'DeCoNASNet_x2'), **{k: network[k] for k in keys if k in network})
+            Genotype.parse(network.get('genotype', 'DeCoNASNet_x2'), num_feat=network.get('num_feat', 64),
+                           **{k: network[k] for k in keys if k in network})
         except DeCoNASError as error:
             raise OptionError(f'network_g.{error}') from error
 

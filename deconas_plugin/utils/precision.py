@@ -13,7 +13,8 @@ def resolve_precision(precision, device, num_feat=64, key='train.precision'):
         precision (str | None): 'float32', 'bf16', 'fp16', or None to choose: bf16 where the processor computes it,
             float32 elsewhere.
         device (torch.device): Where the network runs.
-        num_feat (int): Channels of the network, for training. Default: 64.
+        num_feat (int | Sequence[int]): Channels of the network, for training, or all numbers of them that it may have.
+            Default: 64.
         key (str): The option's name, for the message.
 
     Returns:
@@ -23,7 +24,8 @@ def resolve_precision(precision, device, num_feat=64, key='train.precision'):
         OptionError: It is unknown, or the device does not compute it.
     """
     # oneDNN (seen in torch 2.13) gives NaN as the bf16 weight gradient of a dilated convolution over such channels.
-    broken = device.type == 'cpu' and num_feat % 16 != 0
+    widths = [num_feat] if isinstance(num_feat, int) else list(num_feat)
+    broken = device.type == 'cpu' and any(width % 16 for width in widths)
     if precision is None:
         return 'bf16' if _computes_bf16(device) and not broken else 'float32'
     if precision not in PRECISIONS:
@@ -31,7 +33,8 @@ def resolve_precision(precision, device, num_feat=64, key='train.precision'):
     if precision == 'fp16' and device.type != 'cuda':
         raise OptionError(f'{key}: fp16 needs a CUDA device, this runs on {device.type}; use bf16 or float32')
     if precision == 'bf16' and broken:
-        raise OptionError(f'{key}: bf16 on a CPU needs num_feat to be a multiple of 16, got {num_feat}; use float32')
+        raise OptionError(f'{key}: bf16 on a CPU needs num_feat to be a multiple of 16, got '
+                          f'{", ".join(map(str, widths))}; use float32')
     return precision
 
 

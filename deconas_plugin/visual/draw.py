@@ -41,7 +41,8 @@ def draw_genotype(genotype):
         diagram.text(MARGIN, top - 0.12, title, INK, HEADING_SIZE, weight='bold')
         draw_block(diagram, block_genotype, genotype.space.operations, block, top)
     _draw_legend(diagram, legend, legend_top)
-    diagram.text(MARGIN, network_top, '(b) Network', INK, HEADING_SIZE, weight='bold')
+    channels = '' if genotype.width is None else f', {genotype.width} channels'
+    diagram.text(MARGIN, network_top, f'(b) Network{channels}', INK, HEADING_SIZE, weight='bold')
     draw_network(diagram, genotype, network, network_top + 0.15)
     return diagram.figure
 

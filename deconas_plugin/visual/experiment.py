@@ -110,8 +110,10 @@ class Experiment:
         """SearchSpace: The one that was searched."""
         network = self.network
         try:
+            num_feat = network.get('num_feat', 64)
             return SearchSpace(network.get('num_block', 4), network.get('num_layer', 4),
-                               tuple(network.get('operations', PAPER_OPERATIONS)), network.get('search_fusion', False))
+                               tuple(network.get('operations', PAPER_OPERATIONS)), network.get('search_fusion', False),
+                               network.get('share_blocks', True), num_feat if isinstance(num_feat, list) else ())
         except (GenotypeError, TypeError) as error:
             raise DataError(f'{self.options_file.name}: network_g: {error}') from error
 
@@ -138,7 +140,9 @@ class Experiment:
         """Genotype: Derived; before that the one with the highest reward; of a training, the one that is trained."""
         if self.is_derived:
             return self.derived['genotype']
-        return self.parse(self.network.get('genotype') or self.history['genotype'][self.best(1)[0]])
+        if self.network.get('genotype'):
+            return self._parse(self.network['genotype'])
+        return self.scored(self.history['genotype'][self.best(1)[0]])
 
     @property
     def provenance(self):
@@ -186,8 +190,11 @@ class Experiment:
             raise DataError('the training log holds no iteration yet')
         return int(max(iterations[-1] for iterations, _ in series))
 
-    def parse(self, value):
-        """Genotype: Of the searched space, from what options or the history say."""
+    def scored(self, text):
+        """Genotype: Of the searched space, from what the history says."""
+        return Genotype.from_text(self.space, str(text))
+
+    def _parse(self, value):
         return Genotype.parse(str(value), self.space.num_block, self.space.num_layer, self.space.operations)
 
     def best(self, count):
@@ -207,17 +214,19 @@ class Experiment:
 
     @cached_property
     def published(self):
-        """Genotype: The paper's, as a point of the searched space.
+        """Genotype: The paper's, as a point of the searched space, with the most channels where these are searched.
 
         Raises:
             DataError: The space does not hold it.
         """
         try:
-            published = Genotype.parse(PUBLISHED, self.space.num_block, self.space.num_layer, self.space.operations)
+            published = self._parse(PUBLISHED)
         except DeCoNASError as error:
             raise DataError(f'the searched space does not hold the published network {PUBLISHED}') from error
-        fused = self.space.num_bits - len(published.bits)
-        return Genotype(self.space, published.bits + (1, ) * fused)
+        width = self.space.width_bits(self.counter.widths[-1] if self.space.widths else None)
+        fused_in_block = sum(decision.num_bits for decision in self.space.block_decisions) - len(published.bits)
+        blocks = (published.bits + (1, ) * fused_in_block) * (1 if self.space.share_blocks else self.space.num_block)
+        return Genotype(self.space, width + blocks + (1, ) * (self.space.num_bits - len(width) - len(blocks)))
 
     def _read(self, name):
         try:

@@ -1,4 +1,6 @@
 """The probability of every bit over time."""
+from itertools import cycle
+
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
@@ -69,20 +71,20 @@ def _label_bits(axes, space):
     """Name every decision, mark each bit's operation by its colour, and separate the layers."""
     colours = list(operation_colours(space.operations).values())
     ticks, names, row = [], [], 0
-    features = [(layer, feature) for layer in range(space.num_layer) for feature in range(layer + 1)]
-    for index, decision in enumerate(space.decisions):
+    # Again for every block, where each has its own.
+    features = cycle((layer, feature) for layer in range(space.num_layer) for feature in range(layer + 1))
+    for decision in space.decisions:
         ticks.append(row + decision.num_bits / 2)
         if decision.kind == 'operation':
-            layer, feature = features[index]
+            layer, feature = next(features)
             names.append(f'layer {layer} ← {f"layer {feature - 1}" if feature else "input"}')
-            bit_colours = colours
+            bit_colours, starts_layer = colours, feature == 0
         else:
-            names.append(f'{decision.kind} fusion')
-            bit_colours = [MUTED] * decision.num_bits
+            names.append('channels' if decision.kind == 'width' else f'{decision.kind} fusion')
+            bit_colours, starts_layer = [MUTED] * decision.num_bits, True
         for bit, colour in enumerate(bit_colours):
             axes.plot([-0.008, -0.008], [row + bit + 0.08, row + bit + 0.92], color=colour, linewidth=4, clip_on=False,
                       solid_capstyle='butt', transform=axes.get_yaxis_transform())
-        starts_layer = decision.kind != 'operation' or features[index][1] == 0
         if row and starts_layer:
             axes.axhline(row, color=MUTED, linewidth=0.7)
         row += decision.num_bits

@@ -26,11 +26,22 @@ def result(experiment):
     return {
         'kind': experiment.genotype_kind,
         'bits': str(genotype),
-        'connections': genotype.describe(),
+        'connections': _connections(genotype),
         'colours': {name: to_css(colour) for name, colour in operation_colours(genotype.space.operations).items()},
         'commands': _commands(experiment),
         'provenance': experiment.provenance,
     }
+
+
+def _connections(genotype):
+    """dict[str, str | dict]: What each part reads, with the parts of every block where each has its own."""
+    if genotype.space.share_blocks:
+        return genotype.describe()
+    parts = {}
+    for part, reads in genotype.describe().items():
+        of_block = part.startswith('block ')
+        parts.update({f'{part}, {inner}': reads[inner] for inner in reads} if of_block else {part: reads})
+    return parts
 
 
 def _commands(experiment):
@@ -84,7 +95,7 @@ def bit_map(experiment):
         raise DataError(f'bit_probabilities.jsonl: expected {experiment.space.num_bits} bits, '
                         f'got {probabilities.shape[1]}')
     try:
-        chosen = experiment.parse(experiment.genotype)
+        chosen = experiment.scored(experiment.genotype)
     except DeCoNASError:
         chosen = None
     return _svg(draw_heat_map(iterations, probabilities, experiment.space, chosen), 'bits',
@@ -121,10 +132,11 @@ def best_ten(experiment):
     history = experiment.history
     rows = []
     for row in experiment.best(10):
-        cost = experiment.counter.count(experiment.parse(history['genotype'][row]))
+        genotype = experiment.scored(history['genotype'][row])
+        cost = experiment.counter.count(genotype)
         rows.append({
-            'strip': genotype_strip(experiment.parse(history['genotype'][row])),
-            'bits': history['genotype'][row],
+            'strip': genotype_strip(genotype),
+            'bits': str(genotype),
             'reward': f'{history["reward"][row]:.2f}',
             'psnr': f'{history["psnr"][row]:.2f}',
             'params': kilo(cost.params),
