@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from deconas_plugin.data.lmdb_writer import LmdbWriter
 from tools.prepare_data import main
 
 
@@ -112,3 +113,16 @@ def test_a_full_disk_is_named_and_what_is_finished_is_kept(hr, tmp_path, capfd):
         process.join()
         assert process.exitcode == 0
     assert content(out) == content(tmp_path / 'alone')
+
+
+def test_an_interrupted_transaction_leaves_no_trace(tmp_path):
+    written = []
+    for name in ('whole.lmdb', 'interrupted.lmdb'):
+        writer = LmdbWriter(tmp_path / name, {})
+        writer.add([('a', b'a' * 5000)])
+        if name == 'interrupted.lmdb':
+            with open(writer.partial / 'data.mdb', 'ab') as data:
+                data.write(b'b' * 8192)  # pages of the next one, without the one that makes them valid
+        writer.add([('b', b'b' * 20000)])
+        written.append((writer.partial / 'data.mdb').read_bytes())
+    assert written[0] == written[1]

@@ -57,13 +57,16 @@ class LmdbWriter:
 
     def add(self, entries):
         """Store (key, PNG bytes) pairs, all or none of them."""
-        data = self.partial / 'data.mdb'
-        used = data.stat().st_size if data.exists() else 0
         needed = sum(len(png) + 2 * PAGE for _, png in entries)
         try:
-            with _open(self.partial, map_size=used + needed + 256 * PAGE) as env, env.begin(write=True) as txn:
-                for key, png in entries:
-                    txn.put(key.encode('ascii'), png)
+            with _open(self.partial) as env:
+                # The size is written into the file. So it must follow from what is stored, not from the size of the
+                # file, which an interrupted transaction may have left larger.
+                used = (env.info()['last_pgno'] + 1) * PAGE
+                env.set_mapsize(used + needed + 256 * PAGE)
+                with env.begin(write=True) as txn:
+                    for key, png in entries:
+                        txn.put(key.encode('ascii'), png)
         except lmdb.Error as error:
             raise DataError(f'{self.partial}: cannot write ({error}); what is finished is kept: '
                             'solve this and run the same command again') from error
