@@ -4,7 +4,7 @@ import torch
 from basicsr.models import build_model
 from torch.nn import functional as F
 
-from deconas_plugin.utils.precision import resolve_precision
+from deconas_plugin.utils.precision import autocast, resolve_precision
 
 
 def trained_loss(precision, channels_last, num_iter=60):
@@ -38,3 +38,21 @@ def test_bf16_training_reaches_the_float32_loss():
 def test_default_is_what_the_processor_computes():
     assert resolve_precision(None, torch.device('cpu'), num_feat=64) in ('float32', 'bf16')
     assert resolve_precision(None, torch.device('cpu'), num_feat=20) == 'float32'
+
+
+@pytest.fixture
+def tf32_settings():
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    yield
+    for backend, allowed in zip(backends, before, strict=True):
+        backend.allow_tf32 = allowed
+
+
+@pytest.mark.filterwarnings('ignore:User provided device_type')
+def test_only_tf32_lets_a_gpu_round_to_tf32(tf32_settings):
+    for precision, allowed in (('tf32', True), ('float32', False), ('tf32', True), ('bf16', False)):
+        with autocast(precision, torch.device('cuda')):
+            pass
+        # Still so afterwards, for the backward pass.
+        assert torch.backends.cudnn.allow_tf32 == torch.backends.cuda.matmul.allow_tf32 == allowed

@@ -28,8 +28,8 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
     """SRModel for derived networks; every option of SRModel means the same.
 
     Additional options:
-        train.precision (str): 'float32', 'bf16' or 'fp16' of the training step. Default: bf16 where the processor
-            computes it, else float32.
+        train.precision (str): 'float32', 'tf32', 'bf16' or 'fp16' of the training step. Default: bf16 where the
+            processor computes it, else float32.
         train.channels_last (bool): Memory layout of network and images. Default: true.
         train.compile (bool): Compile the training step's network: faster steps on a GPU, minutes before the first.
             Default: false.

@@ -51,7 +51,7 @@ def mapping(meaning, default=REQUIRED, keys=None):
     return Key('mapping', meaning, default, keys=keys or {})
 
 
-PRECISION = ('float32', 'bf16', 'fp16')
+PRECISION = ('float32', 'tf32', 'bf16', 'fp16')
 
 # Sections whose keys are the keywords of what their `type` names are checked against that constructor.
 DATASET = {

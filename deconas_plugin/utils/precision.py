@@ -3,14 +3,15 @@ import torch
 
 from deconas_plugin.errors import OptionError
 
-PRECISIONS = ('float32', 'bf16', 'fp16')
+PRECISIONS = ('float32', 'tf32', 'bf16', 'fp16')
+OF_GPUS = ('tf32', 'fp16')
 
 
 def resolve_precision(precision, device, num_feat=64, key='train.precision'):
     """Check a precision, or choose one for the device.
 
     Args:
-        precision (str | None): 'float32', 'bf16', 'fp16', or None to choose: bf16 where the processor computes it,
+        precision (str | None): 'float32', 'tf32', 'bf16', 'fp16', or None to choose: bf16 where the processor computes it,
             float32 elsewhere.
         device (torch.device): Where the network runs.
         num_feat (int | Sequence[int]): Channels of the network, for training, or all numbers of them that it may have.
@@ -30,8 +31,8 @@ def resolve_precision(precision, device, num_feat=64, key='train.precision'):
         return 'bf16' if _computes_bf16(device) and not broken else 'float32'
     if precision not in PRECISIONS:
         raise OptionError(f'{key}: expected one of {", ".join(PRECISIONS)}, got {precision!r}')
-    if precision == 'fp16' and device.type != 'cuda':
-        raise OptionError(f'{key}: fp16 needs a CUDA device, this runs on {device.type}; use bf16 or float32')
+    if precision in OF_GPUS and device.type != 'cuda':
+        raise OptionError(f'{key}: {precision} needs a CUDA device, this runs on {device.type}; use bf16 or float32')
     if precision == 'bf16' and broken:
         raise OptionError(f'{key}: bf16 on a CPU needs num_feat to be a multiple of 16, got '
                           f'{", ".join(map(str, widths))}; use float32')
@@ -41,12 +42,17 @@ def resolve_precision(precision, device, num_feat=64, key='train.precision'):
 def autocast(precision, device):
     """Context manager under which convolutions run in a precision; parameters stay float32.
 
+    On a GPU it also switches TF32 on or off, until the next call: a backward pass computes as its forward pass did.
+
     Args:
         precision (str): One of :data:`PRECISIONS`.
         device (torch.device): Where the network runs.
     """
+    if device.type == 'cuda':
+        # PyTorch would let convolutions, but not matrix products, round what is called float32 to TF32.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == 'tf32'
     dtype = torch.float16 if precision == 'fp16' else torch.bfloat16
-    return torch.autocast(device.type, dtype=dtype, enabled=precision != 'float32')
+    return torch.autocast(device.type, dtype=dtype, enabled=precision in ('bf16', 'fp16'))
 
 
 def _computes_bf16(device):
