@@ -49,7 +49,7 @@ def tf32_settings():
         backend.allow_tf32 = allowed
 
 
-@pytest.mark.filterwarnings('ignore:User provided device_type')
+@pytest.mark.filterwarnings('ignore')
 def test_only_tf32_lets_a_gpu_round_to_tf32(tf32_settings):
     for precision, allowed in (('tf32', True), ('float32', False), ('tf32', True), ('bf16', False)):
         with autocast(precision, torch.device('cuda')):

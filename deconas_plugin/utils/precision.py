@@ -11,8 +11,8 @@ def resolve_precision(precision, device, num_feat=64, key='train.precision'):
     """Check a precision, or choose one for the device.
 
     Args:
-        precision (str | None): 'float32', 'tf32', 'bf16', 'fp16', or None to choose: bf16 where the processor computes it,
-            float32 elsewhere.
+        precision (str | None): 'float32', 'tf32', 'bf16', 'fp16', or None to choose: bf16 where the processor computes
+            it, float32 elsewhere.
         device (torch.device): Where the network runs.
         num_feat (int | Sequence[int]): Channels of the network, for training, or all numbers of them that it may have.
             Default: 64.
