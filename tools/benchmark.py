@@ -5,12 +5,15 @@ import sys
 EXAMPLES = """examples:
   bicubic, a trained network, and the rows that the paper reports:
     python tools/benchmark.py --scale 2 bicubic experiments/x/models/net_g_latest.pth --paper
+  a network of the model zoo, on the sets that its entry names:
+    python tools/benchmark.py --scale 2 bicubic DeCoNASNet_x2_24G --sets Set5 Set14
   any network of BasicSR's registries, as its test options describe it:
     python tools/benchmark.py -opt options/test_DeCoNASNet_x2.yml bicubic
   images that something else made (OTHER/Set5/baby_x2.png, OTHER/Set14/...):
     python tools/benchmark.py --scale 2 --sr-dir FALSR=OTHER --sets Set5 Set14
 
-MODEL is "bicubic" or a weight file (.pth, .safetensors) of a derived network, with NAME= before it for another name.
+MODEL is "bicubic", a name in the model zoo or a weight file (.pth, .safetensors) of a derived network, with NAME=
+before it for another name.
 Test sets lie below --data as tools/prepare_data.py --test-set writes them (Set5/GTmod2, Set5/LRbicx2), or in any of the
 layouts that it reads. A set that is not there leaves empty cells and a note. Rows of the paper are marked "reported".
 Exit code: 0 all well, 2 something cannot be used (the message says what).
@@ -20,7 +23,7 @@ Exit code: 0 all well, 2 something cannot be used (the message says what).
 def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('models', nargs='*', metavar='MODEL', help='"bicubic" or [NAME=]weights')
+    parser.add_argument('models', nargs='*', metavar='MODEL', help='"bicubic", a zoo name or [NAME=]weights')
     parser.add_argument('-opt', action='append', default=[], metavar='FILE',
                         help='BasicSR test options; may be repeated')
     parser.add_argument('--sr-dir', action='append', default=[], metavar='NAME=PATH',

@@ -12,7 +12,6 @@ from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
 from deconas_plugin.speed.traffic import bytes_beside_convolutions
 
 BATCH, SIZE = 8, 32
-PART = 5  # of each side of the image; 360 and 640 are multiples
 # One option changed at a time; of the network, or the size of the work.
 VARIATIONS = ({'num_feat': 32}, {'num_feat': 96}, {'num_block': 2}, {'num_block': 6}, {'num_layer': 2},
               {'num_layer': 6}, {'batch': 4}, {'batch': 16}, {'size': 24}, {'size': 48})
@@ -40,7 +39,9 @@ def training_speed(device, precision, limits, rounds):
     ours = work.ways[-1]
     work.figures[f'{ours.name}: share of the rate of the convolution forward and backward'] = (
         ours.rate / limits[precision]['training'])
-    moved = bytes_beside_convolutions(training_step(device, batch=BATCH, size=SIZE))
+    step = training_step(device, batch=BATCH, size=SIZE)
+    step()  # the first one also makes the optimizer's state
+    moved = bytes_beside_convolutions(step)
     _add_limit(work, ours, operations, moved, limits[precision]['training'], limits[precision]['training_bytes'])
     return work
 
@@ -61,13 +62,10 @@ def inference_speed(device, precisions, limits, rounds):
     work = Work.of('Inference to 1280x720', times, _operations_per_pixel() * width * height, shares, memory)
     for precision in precisions:
         work.figures[f'fused / unfused, {precision}'] = ratio(times[f'{precision}, fused'], times[precision])
-    # A part of the image, as all grows in proportion with it.
-    part = inference(device, precisions[-1], fused=True, size=(height // PART, width // PART))
     with FlopCounterMode(display=False) as counter:
-        moved = bytes_beside_convolutions(part)
+        moved = bytes_beside_convolutions(inference(device, precisions[-1], fused=True))
     limit = limits[precisions[-1]]
-    _add_limit(work, work.ways[-1], counter.get_total_flops() * PART**2, moved * PART**2, limit['inference'],
-               limit['inference_bytes'])
+    _add_limit(work, work.ways[-1], counter.get_total_flops(), moved, limit['inference'], limit['inference_bytes'])
     return work
 
 
