@@ -1,4 +1,5 @@
 """Upscaling image files: what is kept of them, and what is left alone."""
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -227,3 +228,14 @@ def test_errors_are_one_line_and_exit_code_2(tmp_path, weights, capsys):
 def test_help_needs_no_torch():
     code = 'import sys, tools.upscale as t; t.build_parser().format_help(); assert "torch" not in sys.modules'
     subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, 'wait4'), reason='memory of another process is known on Unix only')
+def test_twelve_megapixels_take_less_than_3_gb(tmp_path, weights):
+    Image.fromarray(colours(3000, 4000)).save(tmp_path / 'a.jpg')
+    process = subprocess.Popen([sys.executable, ROOT / 'tools' / 'upscale.py', tmp_path / 'a.jpg', tmp_path / 'out',
+                                '--weights', weights])
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0 and Image.open(tmp_path / 'out' / 'a.png').size == (8000, 6000)
+    assert usage.ru_maxrss * (1 if sys.platform == 'darwin' else 1024) < 3e9
