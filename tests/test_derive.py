@@ -3,12 +3,16 @@ import random
 from itertools import combinations
 
 import pytest
+import torch
 
+from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.derive import Budget, derive
+from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.pareto import pareto_front
 from deconas_plugin.search.random_search import RandomSearch
+from deconas_plugin.search.reinforce import Reinforce
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.search_space import SearchSpace
 
@@ -86,3 +90,29 @@ def test_what_was_scored_best_is_derived():
     strategy.tell(genotypes, [sum(genotype.bits) for genotype in genotypes])
     best = max(sum(genotype.bits) for genotype in genotypes)
     assert sum(run(strategy, Budget())[0].genotype.bits) == best
+
+
+@pytest.mark.parametrize('strategy_class', [RandomSearch, Evolution])
+def test_a_budget_takes_the_best_that_were_scored_within_it_then_new_ones(strategy_class):
+    limit = (COUNTER.count(COUNTER.nothing).params + COUNTER.largest.params) / 2
+    strategy = strategy_class(SPACE)
+    genotypes = list(dict.fromkeys(strategy.ask(40)))
+    strategy.tell(genotypes, [float(sum(genotype.bits)) for genotype in genotypes])
+    within = [genotype for genotype in genotypes if COUNTER.count(genotype).params <= limit]
+    assert 4 < len(within) < len(genotypes)
+    found = [score.genotype for score in run(strategy, Budget(max_params=limit), num_samples=3)]
+    # Not one was drawn, and the costlier ones of higher reward did not crowd these out.
+    assert found == sorted(within, key=lambda genotype: sum(genotype.bits), reverse=True)[:4]
+    more = {score.genotype for score in run(strategy, Budget(max_params=limit), num_samples=len(within) + 2)}
+    assert set(within) < more and len(more) == len(within) + 3
+    assert all(COUNTER.count(genotype).params <= limit for genotype in more)
+
+
+def test_a_budget_takes_the_greedy_genotype_where_it_allows_it():
+    torch.manual_seed(0)
+    strategy = Reinforce(DeCoNASController(SPACE))
+    greedy, = strategy.best_guesses()
+    costs = COUNTER.count(greedy).params
+    for limit in (costs, costs - 1):
+        found = [score.genotype for score in run(strategy, Budget(max_params=limit))]
+        assert len(found) == 11 and (greedy in found) == (limit == costs)

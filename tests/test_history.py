@@ -1,8 +1,13 @@
 """What a search has seen: which genotype counts as the best of a round."""
+import random
+
+import pytest
+
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.history import SearchHistory
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.visual.experiment import Experiment
 
 SPACE = SearchSpace(num_block=1, num_layer=1)
 
@@ -31,3 +36,32 @@ def test_best_survives_a_resume(tmp_path):
     history.add_scores(100, 0, scores(38.0, 38.5), {})
     again.load_state_dict(history.state_dict())
     assert again.best == history.best == '001 (+0.250 dB)'
+
+
+def test_steps_of_one_genotype_are_compared_with_their_round(tmp_path):
+    history = make_history(tmp_path)
+    log = {'baseline': 30.9}
+    for step, (bits, psnr) in enumerate([([0, 0, 1], 30.0), ([0, 1, 1], 32.0), ([0, 1, 0], 31.0)]):
+        history.add_scores(100, step, [Score(SPACE.genotype(bits), psnr, {})], log)
+    assert history.best == '011 (+1.000 dB)'
+    history.add_scores(200, 0, [Score(SPACE.genotype([1, 0, 0]), 29.0, {})], log)
+    assert history.best == '100 (+0.000 dB)'  # all there is of this round
+
+
+@pytest.mark.parametrize('num_samples', [1, 2, 5])
+def test_log_and_report_name_the_same_genotype(tmp_path, num_samples):
+    rng, history = random.Random(num_samples), make_history(tmp_path)
+    for iteration in (100, 200, 300):
+        # Worse from round to round, as with another learning rate: earlier rewards must not win.
+        for step in range(4):
+            luck = rng.gauss(0, 2) - iteration / 10
+            genotypes = [SPACE.sample(rng) for _ in range(num_samples)]
+            history.add_scores(iteration, step, [
+                Score(genotype, 60 + luck + sum(genotype.bits) / 10, {'params': 0.01 * sum(genotype.bits)})
+                for genotype in genotypes], {'baseline': 30.0})
+        experiment = Experiment(tmp_path)
+        row, = experiment.best(1)
+        assert experiment.history['iter'][row] == iteration
+        of_round = experiment.history['reward'][experiment.history['iter'] == iteration]
+        gain = experiment.history['reward'][row] - of_round.mean()
+        assert history.best == f'{experiment.history["genotype"][row]} ({gain:+.3f} dB)'

@@ -13,10 +13,10 @@ import yaml
 from basicsr.utils.matlab_functions import imresize
 
 from deconas_plugin.errors import DataError
+from deconas_plugin.search.comparable import comparable
 from deconas_plugin.search.genotype import NAMED_GENOTYPES, Genotype
 from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.visual import report_sections
-from deconas_plugin.visual.comparable import comparable
 from deconas_plugin.visual.curves import MAX_POINTS, summarise
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.formats import duration, giga, kilo, power_of_two
@@ -155,9 +155,10 @@ def test_running_search_is_reported_up_to_its_last_whole_line(tmp_path, no_pictu
     assert page.missing == {}
     assert 'At iteration 6,000 of 9,000; running, or stopped.' in html
     best = Experiment(folder)
-    assert str(best.genotype) == best.history['genotype'][best.history['reward'].argmax()]
-    assert 'The best so far genotype' in page.sections['result']
-    assert 'best genotype so far with the weights of net_g_5000.pth' in page.sections['samples']
+    last = best.history['iter'] == 6000
+    assert str(best.genotype) == best.history['genotype'][last][best.history['reward'][last].argmax()]
+    assert 'The genotype (best of the last round)' in page.sections['result']
+    assert 'best genotype of the last round with the weights of net_g_5000.pth' in page.sections['samples']
 
 
 @pytest.mark.parametrize('name, sections', [
@@ -319,9 +320,14 @@ def test_resumed_iterations_replace_the_earlier_ones():
 def test_best_genotypes_are_different_ones_in_order(finished):
     experiment = Experiment(finished)
     best = experiment.best(10)
-    rewards = experiment.history['reward'][best]
-    assert len(set(experiment.history['genotype'][best])) == 10 and (np.diff(rewards) <= 0).all()
-    assert rewards[0] == experiment.history['reward'].max()
+    iterations, rewards = experiment.history['iter'][best], experiment.history['reward'][best]
+    assert len(set(experiment.history['genotype'][best])) == 10
+    # The last round scored eight; two more come from the round before, whose rewards are those of other weights.
+    assert iterations.tolist() == [6000] * 8 + [5000] * 2
+    assert (np.diff(rewards[:8]) <= 0).all() and rewards[8] >= rewards[9]
+    for iteration, row in ((6000, best[0]), (5000, best[8])):
+        of_round = experiment.history['iter'] == iteration
+        assert experiment.history['reward'][row] == experiment.history['reward'][of_round].max()
 
 
 def test_published_network_is_found_in_a_space_with_fusion_bits(tmp_path):

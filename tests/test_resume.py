@@ -8,6 +8,8 @@ import torch
 from faults import BasicSRPipeline, FullDisk, SignalAt, WatchMemory
 from run_fixture import Run, differences, log, results, run, search_options, train_options
 
+from deconas_plugin.search.experiment import SearchExperiment
+
 OPTIONS = {'search': search_options, 'train': train_options}
 
 
@@ -184,3 +186,24 @@ def test_killed_at_twenty_moments(tmp_path):
     run('search', tmp_path / 'whole', options)
     kill_at_random(tmp_path / 'killed', options, 20, seed=2)
     assert differences(results(tmp_path / 'killed'), results(tmp_path / 'whole')) == []
+
+
+def test_what_an_extended_search_left_behind_does_not_count(tmp_path):
+    options = search_options(tmp_path, **{'train.total_iter': 6, 'search.controller_freq': 2,
+                                          'search.strategy': {'type': 'random'}})
+    folder = tmp_path / 'experiments/tiny'
+    run('search', tmp_path, options)
+    assert SearchExperiment(folder).iteration == 'latest'  # 6, beyond net_c_4
+    longer = {**options, 'train': {**options['train'], 'total_iter': 12}}
+    run('search', tmp_path, longer, '--auto_resume', prepare=SignalAt(11, signal.SIGKILL), expected=-signal.SIGKILL)
+    found = SearchExperiment(folder)
+    assert found.iteration == 8 and (folder / 'models/net_c_latest.pth').exists()
+    saved = torch.load(folder / 'models/net_g_8.pth', weights_only=True)['params']
+    assert differences(found.supernet.state_dict(), saved) == []
+    # What was scored after this checkpoint, and written, is not known to it.
+    history = results(tmp_path)['search_history.jsonl']
+    assert {line['iter'] for line in history} == {4, 6, 8, 10}
+    known = {str(genotype) for genotype in found.strategy.scored}
+    assert known == {line['genotype'] for line in history if line['iter'] <= 8}
+    run('search', tmp_path, longer, '--auto_resume')
+    assert SearchExperiment(folder).iteration == 'latest'

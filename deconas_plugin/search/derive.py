@@ -30,11 +30,11 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
     """Score candidates on the whole reward set with shared weights.
 
     Args:
-        strategy: The search strategy; proposes its best guess and others.
+        strategy: The search strategy; proposes what it holds for best, then samples.
         reward (Reward): Scores.
         reward_set (RewardSet): All of its patches are used.
         counter (ComplexityCounter): Counts cost.
-        num_samples (int): Sampled genotypes within the budget, besides the greedy one.
+        num_samples (int): Genotypes within the budget, besides the best guess.
         budget (Budget): Hard limits.
         batch_size (int): Patches per forward pass.
 
@@ -53,13 +53,11 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
 
 def _candidates(strategy, counter, num_samples, budget):
     allowed, seen = {}, []
-    for draw in range(MAX_DRAWS):
-        # Sampling costs next to nothing beside scoring: draw until enough candidates keep within the budget.
-        for genotype in strategy.ask(num_samples or 1) if draw else strategy.candidates(num_samples):
-            cost = counter.count(genotype)
-            seen.append(cost)
-            if budget.allows(cost) and len(allowed) <= num_samples:
-                allowed[genotype] = cost
+    for genotype in _proposals(strategy, num_samples):
+        cost = counter.count(genotype)
+        seen.append(cost)
+        if budget.allows(cost):
+            allowed[genotype] = cost
         if len(allowed) > num_samples:
             break
     if not allowed:
@@ -71,3 +69,11 @@ def _candidates(strategy, counter, num_samples, budget):
             f'space {floor.params:,} and {floor.mult_adds / 1e9:.1f} G: raise the budget, or search with a larger '
             'penalty or a smaller num_feat')
     return list(allowed)
+
+
+def _proposals(strategy, num_samples):
+    """Iterator over genotypes: all that the search has reason to believe in, best first, then samples."""
+    yield from strategy.best_guesses()
+    # Sampling costs next to nothing beside scoring.
+    for _ in range(MAX_DRAWS):
+        yield from strategy.ask(num_samples or 1)

@@ -56,11 +56,10 @@ class Evolution(SearchStrategy):
         """Genotype: A random member of the population."""
         return self.rng.choice(self.population)[0] if self.population else self.space.sample(self.rng)
 
-    def candidates(self, num_samples):
-        """list[Genotype]: The population, best first, then what would be asked next where it is too small."""
+    def best_guesses(self):
+        """list[Genotype]: The population, best first."""
         ranked = sorted(self.population, key=lambda member: member[1], reverse=True)
-        best = list(dict.fromkeys(genotype for genotype, _ in ranked))[:num_samples + 1]
-        return best + self.ask(num_samples + 1 - len(best))
+        return list(dict.fromkeys(genotype for genotype, _ in ranked))
 
     def bit_probabilities(self):
         if not self.population:

@@ -21,7 +21,7 @@ class SearchExperiment:
 
     Args:
         folder (str | Path): Its experiment folder.
-        iteration (int | None): Which checkpoint. Default: the latest.
+        iteration (int | None): Which checkpoint. Default: the newest.
         latency_table (str | None): File of tools/latency.py. Default: as in the options.
 
     Raises:
@@ -62,7 +62,14 @@ class SearchExperiment:
         numbers = [int(name) for name in names if re.fullmatch(r'\d+', name)]
         if not numbers and 'latest' not in names:
             raise DeCoNASError(f'{self.folder}: no checkpoint yet (models/net_c_*.pth)')
-        return 'latest' if 'latest' in names else max(numbers)
+        return 'latest' if not numbers or 'latest' in names and self._has_ended(max(numbers)) else max(numbers)
+
+    def _has_ended(self, last):
+        """bool: Whether ``latest``, which the end of a run writes, is newer than checkpoint ``last`` and than the
+        options, which every start of the run writes: a run that went on has left it behind."""
+        times = [(self.folder / name).stat().st_mtime_ns
+                 for name in ('models/net_c_latest.pth', f'models/net_c_{last}.pth', 'options.yml')]
+        return times[0] == max(times)
 
     def _load(self, net, label):
         path = self.folder / 'models' / f'{label}_{self.iteration}.pth'

@@ -4,10 +4,11 @@ import math
 import os
 import time
 from pathlib import Path
-from statistics import fmean
 
+import numpy as np
 from basicsr.utils import get_root_logger
 
+from deconas_plugin.search.comparable import comparable
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.utils.atomic import explained
 
@@ -27,7 +28,7 @@ class SearchHistory:
         self.probabilities_path = Path(folder, 'bit_probabilities.jsonl')
         self.counter = counter
         self.started = time.time()
-        self._best = None
+        self._round, self._best = [], None
 
     def add_scores(self, current_iter, step, scores, log):
         """Record the genotypes of one controller step.
@@ -38,7 +39,7 @@ class SearchHistory:
             scores (list[Score]): What they earned.
             log (dict[str, float]): What the strategy said of this step.
         """
-        lines, mean = [], fmean(score.reward for score in scores)
+        lines = []
         for score in scores:
             cost = self.counter.count(score.genotype)
             lines.append({
@@ -52,12 +53,10 @@ class SearchHistory:
                 **cost.figures(),
                 'time': round(time.time() - self.started, 3),
             })
-        best = max(scores, key=lambda score: score.reward)
-        found = {'iter': current_iter, 'gain': best.reward - mean, 'genotype': str(best.genotype)}
-        # Other steps scored on other patches, other rounds with other weights: the gain over the rest of the same step
-        # is what tells genotypes apart.
-        if self._best is None or self._best['iter'] != current_iter or found['gain'] > self._best['gain']:
-            self._best = found
+        if self._round and self._round[0]['iter'] != current_iter:
+            self._round = []  # other weights
+        self._round += lines
+        self._best = None
         self._append(self.scores_path, lines)
 
     def add_probabilities(self, current_iter, probabilities):
@@ -75,15 +74,26 @@ class SearchHistory:
 
     @property
     def best(self):
-        """str: The genotype of the last round that earned most beyond the others on the same patches, and how much."""
-        return f'{self._best["genotype"]} ({self._best["gain"]:+.3f} dB)' if self._best else 'none'
+        """str: The genotype of the last round with the highest reward, patches made :func:`comparable`, and what it
+        earned beyond the mean of the round."""
+        found = self._found()
+        return f'{found["genotype"]} ({found["gain"]:+.3f} dB)' if found else 'none'
+
+    def _found(self):
+        if self._best is None and self._round:
+            keys = ('reward', 'psnr', 'iter', 'step')
+            rewards, psnrs, iterations, steps = np.array([[line[key] for key in keys] for line in self._round]).T
+            rewards = rewards + comparable(psnrs, iterations, steps) - psnrs
+            best = rewards.argmax()
+            self._best = {'gain': float(rewards[best] - rewards.mean()), 'genotype': self._round[best]['genotype']}
+        return self._best
 
     def state_dict(self):
         """dict: Where the files and the search are now. What they hold up to here survives a power failure."""
         return {
             'sizes': {path.name: _synced_size(path) for path in (self.scores_path, self.probabilities_path)},
             'seconds': time.time() - self.started,
-            'best': self._best,
+            'best': self._found(),
         }
 
     def load_state_dict(self, state):
@@ -93,7 +103,7 @@ class SearchHistory:
             StorageError: A file cannot be cut.
         """
         self.started = time.time() - state['seconds']
-        self._best = state['best']
+        self._round, self._best = [], state['best']
         if self.writes:
             for name, size in state['sizes'].items():
                 _cut(self.scores_path.with_name(name), size)

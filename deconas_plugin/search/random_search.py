@@ -30,10 +30,9 @@ class RandomSearch(SearchStrategy):
     def recall(self, genotypes, rewards):
         self.scored.update(zip(genotypes, rewards, strict=True))
 
-    def candidates(self, num_samples):
-        """list[Genotype]: The best that were scored, best first, then new draws where these are too few."""
-        best = sorted(self.scored, key=self.scored.get, reverse=True)[:num_samples + 1]
-        return best + self.ask(num_samples + 1 - len(best))
+    def best_guesses(self):
+        """list[Genotype]: All that were scored, best first."""
+        return sorted(self.scored, key=self.scored.get, reverse=True)
 
     def bit_probabilities(self):
         return [0.5] * self.space.num_bits

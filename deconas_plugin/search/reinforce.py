@@ -51,9 +51,9 @@ class Reinforce(SearchStrategy):
     def ask(self, num_samples):
         return self._genotypes(self.controller.sample(num_samples))
 
-    def candidates(self, num_samples):
-        """list[Genotype]: The greedy genotype, then samples."""
-        return self._genotypes(self.controller.greedy()) + self.ask(num_samples)
+    def best_guesses(self):
+        """list[Genotype]: The greedy genotype."""
+        return self._genotypes(self.controller.greedy())
 
     def tell(self, genotypes, rewards):
         """Update the controller with what the genotypes earned.

@@ -38,8 +38,8 @@ class SearchStrategy(ABC):
         """
 
     @abstractmethod
-    def candidates(self, num_samples):
-        """list[Genotype]: What the derivation shall choose from: the best guess, then ``num_samples`` others."""
+    def best_guesses(self):
+        """list[Genotype]: All different ones that it has reason to believe in, best first; nothing is drawn."""
 
     @abstractmethod
     def bit_probabilities(self):
@@ -52,6 +52,11 @@ class SearchStrategy(ABC):
     @abstractmethod
     def load_state_dict(self, state):
         """Continue from :meth:`state_dict`."""
+
+    def candidates(self, num_samples):
+        """list[Genotype]: The best guess and ``num_samples`` others: further guesses, then what would be asked next."""
+        best = self.best_guesses()[:num_samples + 1]
+        return best + self.ask(num_samples + 1 - len(best))
 
     def draw(self):
         """Genotype: One for a weight step."""

@@ -8,10 +8,10 @@ import numpy as np
 import yaml
 
 from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError
+from deconas_plugin.search.comparable import comparable
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.search_space import PAPER_OPERATIONS, SearchSpace
-from deconas_plugin.visual.comparable import comparable
 from deconas_plugin.visual.train_log import parse_log
 
 PUBLISHED = 'DeCoNASNet_x2'
@@ -57,7 +57,7 @@ class Experiment:
     def history(self):
         """dict[str, ndarray]: Every number of ``search_history.jsonl`` as a column over the scored genotypes, NaN where
         a row has none; ``genotype`` holds their bits, ``penalties`` a dict of columns. ``psnr`` and ``reward`` are made
-        comparable between steps, see :func:`deconas_plugin.visual.comparable.comparable`."""
+        comparable between steps, see :func:`deconas_plugin.search.comparable.comparable`."""
         rows = self._json_lines('search_history.jsonl')
         missing = {'iter', 'genotype', 'psnr', 'reward'} - set(rows[0])
         if missing:
@@ -133,11 +133,11 @@ class Experiment:
     @property
     def genotype_kind(self):
         """str: What :attr:`genotype` is."""
-        return 'derived' if self.is_derived else 'trained' if 'genotype' in self.network else 'best so far'
+        return 'derived' if self.is_derived else 'trained' if 'genotype' in self.network else 'best of the last round'
 
     @cached_property
     def genotype(self):
-        """Genotype: Derived; before that the one with the highest reward; of a training, the one that is trained."""
+        """Genotype: Derived; before that the best of the last round; of a training, the one that is trained."""
         if self.is_derived:
             return self.derived['genotype']
         if self.network.get('genotype'):
@@ -198,10 +198,13 @@ class Experiment:
         return Genotype.parse(str(value), self.space.num_block, self.space.num_layer, self.space.operations)
 
     def best(self, count):
-        """list[int]: Rows of the history with the highest rewards, one per genotype."""
+        """list[int]: Rows of the history, one per genotype: of the last round by reward, then of those before it.
+
+        Rounds scored with other weights, so that rewards of two rounds cannot be compared.
+        """
         rewards = np.where(np.isfinite(self.history['reward']), self.history['reward'], -math.inf)
         rows, seen = [], set()
-        for row in np.argsort(-rewards, kind='stable'):
+        for row in np.lexsort((-rewards, -self.history['iter'])):
             genotype = self.history['genotype'][row]
             if math.isfinite(rewards[row]) and genotype not in seen:
                 seen.add(genotype)

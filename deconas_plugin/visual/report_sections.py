@@ -128,7 +128,7 @@ def _marks(experiment, key, unit):
 
 
 def best_ten(experiment):
-    """list[dict]: The genotypes with the highest rewards."""
+    """list[dict]: The genotypes with the highest rewards of the last rounds."""
     history = experiment.history
     rows = []
     for row in experiment.best(10):

@@ -37,7 +37,7 @@ def _psnr(experiment):
 
 def _reward(experiment):
     history = experiment.history
-    return 'Best reward', f'{history["reward"][experiment.best(1)[0]]:.2f} dB', 'PSNR less penalty'
+    return 'Best reward', f'{history["reward"][experiment.best(1)[0]]:.2f} dB', 'last round, PSNR less penalty'
 
 
 def _params(experiment):

@@ -63,7 +63,7 @@ def sample_network(experiment):
     except RuntimeError as error:
         raise WeightsError(f'{weights[-1].name} does not belong to network_g of the options') from error
     net = supernet.derive(experiment.genotype).eval()
-    return net, f'the best genotype so far with the weights of {weights[-1].name}'
+    return net, f'the best genotype of the last round with the weights of {weights[-1].name}'
 
 
 def validation_pairs(options, count=3):
