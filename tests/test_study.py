@@ -59,10 +59,10 @@ def test_results_are_computed_once_and_belong_to_their_settings(tmp_path):
         Results(tmp_path, {'num': 4})
 
 
-def test_the_strategy_table_counts_wins():
+def test_the_strategy_table_compares_seed_by_seed():
     rewards = {'reinforce': [31.0, 32.0], 'random': [30.0, 32.5]}
     table = strategy_table(rewards, rewards, 64)
-    assert '| reinforce | 31.500 ± 0.707 | 31.500 ± 0.707 | 1 of 2 |' in table
+    assert '| reinforce | 31.500 ± 0.707 | 31.500 ± 0.707 | +0.250 (-0.500 to +1.000) | 1 of 2 |' in table
     assert '| random | 31.250' in table
 
 
@@ -87,7 +87,7 @@ def test_a_study_continues_where_it_was_stopped(project, study_options):  # noqa
         assert f'| {name} |' in text
     assert (output / 'strategies.png').stat().st_size > 5000 and (output / 'rank.png').stat().st_size > 5000
     pieces = {path: path.stat().st_mtime_ns for path in output.glob('pieces/*')}
-    assert len(pieces) == 2 * 3 + 3 + 4
+    assert len(pieces) == 2 * 3 + 3 + 3
     assert Study(study_options, output, **SMALL).run()
     assert {path: path.stat().st_mtime_ns for path in output.glob('pieces/*')} == pieces
     assert (output / 'study.md').read_text() == text

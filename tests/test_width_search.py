@@ -27,7 +27,7 @@ CHANGES = {
     'reinforce': {},
     'random': {'strategy': {'type': 'random'}, 'weight_sampling': 'uniform'},
     'evolution': {'strategy': {'type': 'evolution', 'population': 4, 'tournament': 2}},
-    'fair': {'weight_sampling': 'fair', 'genotypes_per_step': 2, 'distill_weight': 0.5},
+    'fair': {'weight_sampling': 'fair', 'genotypes_per_step': 2},
 }
 
 

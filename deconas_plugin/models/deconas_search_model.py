@@ -8,7 +8,6 @@ import torch
 from basicsr.archs import build_network
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
-from torch.nn import functional as F
 
 from deconas_plugin.data.reward_set import RewardSet
 from deconas_plugin.models.deconas_model import DeCoNASModel
@@ -31,10 +30,9 @@ class DeCoNASSearchModel(DeCoNASModel):
     """Trains a supernet (network_g) and a controller (network_c) in turns.
 
     Every iteration is a weight step with ``search.genotypes_per_step`` genotypes, drawn as ``search.weight_sampling``
-    says, which learn from the whole network too where ``search.distill_weight`` is set. After ``search.warmup_iter``
-    iterations, every ``search.controller_freq`` iterations a controller round follows: ``search.controller_steps``
-    times genotypes are sampled, scored on held-out patches with the shared weights, and the strategy is told their
-    rewards.
+    says. After ``search.warmup_iter`` iterations, every ``search.controller_freq`` iterations a controller round
+    follows: ``search.controller_steps`` times genotypes are sampled, scored on held-out patches with the shared
+    weights, and the strategy is told their rewards.
 
     Besides BasicSR's files it writes ``search_history.jsonl`` (every scored genotype), ``bit_probabilities.jsonl`` and
     ``options.yml`` into the experiment folder, and ``net_c_*.pth`` beside ``net_g_*.pth``.
@@ -58,7 +56,6 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.rng = random.Random(self.opt['manual_seed'])
         self.weight_sampler = WeightSampler(self.strategy, self.supernet.space, self.rng,
                                             search_opt.get('weight_sampling', 'strategy'), search_opt['warmup_iter'])
-        self.distill_weight = search_opt.get('distill_weight', 0)
         # All processes draw the same genotypes without a word, as they start from one state and stay in step.
         torch.set_rng_state(from_first(torch.get_rng_state()))
         first = self.opt['rank'] == 0
@@ -83,18 +80,13 @@ class DeCoNASSearchModel(DeCoNASModel):
             self.load_network(self.net_c, path, True, 'params')
 
     def train_forward(self):
-        # Joined along the batch: the whole network where others learn from it, then every genotype of this step.
-        whole = [self.counter.everything] if self.distill_weight else []
-        return torch.cat([self.net_g(self.lq, genotype) for genotype in whole + self.weight_step_genotypes()])
+        # Joined along the batch.
+        return torch.cat([self.net_g(self.lq, genotype) for genotype in self.weight_step_genotypes()])
 
     def losses(self, output):
-        count = len(output) // len(self.gt)
-        gt, self.gt = self.gt, self.gt.repeat(count, 1, 1, 1)
+        gt, self.gt = self.gt, self.gt.repeat(len(output) // len(self.gt), 1, 1, 1)
         losses = super().losses(output)
         self.gt = gt
-        if self.distill_weight:
-            whole, others = output.split([len(gt), len(output) - len(gt)])
-            losses['l_distill'] = self.distill_weight * F.l1_loss(others, whole.detach().repeat(count - 1, 1, 1, 1))
         return losses
 
     def weight_step_genotypes(self):

@@ -23,11 +23,14 @@ def strategy_table(rewards, first_rewards, budget):
     """
     num = len(next(iter(rewards.values())))
     lines = [f'Reward after {budget} scored genotypes, mean and standard deviation over {num} seeds, in dB:', '',
-             '| strategy | derived | best guess | seeds won against random |', '|---|---|---|---|']
+             '| strategy | derived | best guess | above random on the same supernet, mean and range | seeds won |',
+             '|---|---|---|---|---|']
     for name, values in rewards.items():
-        won = sum(a > b for a, b in zip(values, rewards['random'], strict=True))
-        versus = '' if name == 'random' else f'{won} of {num}'
-        lines.append(f'| {name} | {_spread(values)} | {_spread(first_rewards[name])} | {versus} |')
+        # Supernets and reward patches differ by more than strategies do.
+        gains = [a - b for a, b in zip(values, rewards['random'], strict=True)]
+        gain = '' if name == 'random' else f'{mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f})'
+        won = '' if name == 'random' else f'{sum(value > 0 for value in gains)} of {num}'
+        lines.append(f'| {name} | {_spread(values)} | {_spread(first_rewards[name])} | {gain} | {won} |')
     return '\n'.join(lines) + '\n'
 
 

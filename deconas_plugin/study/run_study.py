@@ -20,7 +20,6 @@ VARIANTS = {
     'uniform': {'weight_sampling': 'uniform'},
     'fair': {'weight_sampling': 'fair'},
     'two genotypes per step': {'weight_sampling': 'uniform', 'genotypes_per_step': 2},
-    'distilled': {'weight_sampling': 'uniform', 'distill_weight': 0.5},
 }
 
 
@@ -108,8 +107,7 @@ class Study:
 
     def _supernet_options(self, name, variant, seed):
         changes = VARIANTS[variant]
-        passes = changes.get('genotypes_per_step', 1) + ('distill_weight' in changes)
-        steps = self.supernet_steps // passes
+        steps = self.supernet_steps // changes.get('genotypes_per_step', 1)
         train = {**self.opt['train'], 'total_iter': steps,
                  'scheduler': {'type': 'CosineAnnealingRestartLR', 'periods': [steps], 'restart_weights': [1]}}
         return {**self.opt, 'name': name, 'manual_seed': seed, 'train': train,

@@ -140,8 +140,6 @@ SEARCH = {
     'weight_sampling': text('Genotypes of weight steps: drawn by the strategy, uniform until the end of the warm-up, '
                             'always uniform, or uniform in complementary pairs', 'strategy', WEIGHT_SAMPLING),
     'genotypes_per_step': integer('Genotypes that a weight step trains with the same patches', 1),
-    'distill_weight': number('Weight of the L1 distance to what the whole network computes, which then is trained in '
-                             'every weight step too; 0 for none', 0),
     'penalty': Key('list', 'What complexity costs; a list, the costs add up', REQUIRED, keys={
         'type': text('Registered complexity measure: params, mult_adds, latency or paper'),
         'weight': number('Price in dB of the whole network; with a target, of an excess as large as the target'),
