@@ -86,6 +86,8 @@ def test_a_whole_search_file_passes(opt):
     ('search.penalty.0.type', 'flops', 'search.penalty.0..type: nothing is registered as .flops.'),
     ('search.strategy.learning_rate', 1.0, 'search.strategy.learning_rate: reinforce has no such option'),
     ('derive.train.pixel_opt', ..., 'derive.train.pixel_opt: missing'),
+    ('train.grad_clip', 0, 'train.grad_clip: expected more than 0, got 0'),
+    ('train.grad_clip', -1.0, 'train.grad_clip: expected more than 0, got -1.0'),
     ('scale', 5, 'scale: expected one of 2, 3, 4, got 5'),
     ('search', [], 'search: expected a section with keys'),
     ('path.pretrain_network_g', 'missing.pth', 'path.pretrain_network_g: missing.pth does not exist'),
@@ -210,3 +212,8 @@ def test_documentation_of_the_options_is_up_to_date():
     from deconas_plugin.utils.option_docs import render
     assert (ROOT / 'options' / 'README.md').read_text() == render(), \
         'run: python -m deconas_plugin.utils.option_docs'
+
+
+def test_the_page_of_the_options_lists_every_file():
+    page = (ROOT / 'options' / 'README.md').read_text()
+    assert [path.name for path in SHIPPED if f'`{path.name}`' not in page] == []

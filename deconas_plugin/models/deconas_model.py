@@ -60,7 +60,8 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         # Of the network that was built: pretrained weights say what the options leave out.
         widths = getattr(self.get_bare_model(self.net_g), 'widths', self.opt['network_g'].get('num_feat', 64))
         self.precision = resolve_precision(train_opt.get('precision'), self.device, widths)
-        self.grad_clip = train_opt.get('grad_clip') or math.inf
+        grad_clip = train_opt.get('grad_clip')
+        self.grad_clip = math.inf if grad_clip is None else grad_clip
         self.guard = LossGuard(train_opt.get('skip_loss_over'), train_opt.get('max_skips', 20))
         # Only fp16 has too small a range for gradients; otherwise the scaler passes everything through.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == 'fp16')

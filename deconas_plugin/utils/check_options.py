@@ -85,6 +85,8 @@ def _check_value(value, key, name):
         raise OptionError(f'{name}: expected {expected}, got {value!r}{_number_hint(value)}')
     if key.minimum is not None and value < key.minimum:
         raise OptionError(f'{name}: expected at least {key.minimum}, got {value!r}')
+    if key.above is not None and not value > key.above:
+        raise OptionError(f'{name}: expected more than {key.above}, got {value!r}')
     if key.choices and value not in key.choices:
         raise OptionError(f'{name}: expected one of {", ".join(map(str, key.choices))}, got {value!r}')
     if key.keys:
