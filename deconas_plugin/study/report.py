@@ -4,7 +4,7 @@ from statistics import mean, stdev
 
 from matplotlib.figure import Figure
 
-NO_RANKS = 'none, all are equal'
+NO_RANKS = 'undefined'  # of equal values
 
 
 def rank_table(found, title):
