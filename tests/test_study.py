@@ -179,7 +179,8 @@ def test_rank_belongs_to_a_search_and_knows_the_size_of_its_space(project, capsy
     assert {path.name: path.read_text() for path in project.glob('again/pieces/alone_*')} == alone
 
     write_options(folder, saved, 'options.yml')
-    shutil.copy(folder / 'models' / 'net_g_4.pth', folder / 'models' / 'net_g_latest.pth')
+    for name in ('latest', 8):
+        shutil.copy(folder / 'models' / 'net_g_4.pth', folder / 'models' / f'net_g_{name}.pth')
     assert run(*rank) == 2
     assert 'results with weights ' in capsys.readouterr().err
 
