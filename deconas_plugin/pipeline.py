@@ -50,7 +50,7 @@ def run_test(args):
     Raises:
         DeCoNASError: Options or data cannot be used; no folder was made.
     """
-    opt = _checked_options('test', args)
+    opt = checked_options('test', args.opt, args.force_yml)
     if args.launcher != 'none' and (opt['num_gpu'] == 0 or not torch.cuda.is_available()):
         raise OptionError('--launcher: BasicSR tests with several processes on GPUs only; leave it out')
     with _option_file(opt, args) as path:
@@ -78,7 +78,7 @@ def run_training(task, args, root=None):
         DeCoNASError: Options, data or state cannot be used (no folder was made), or training diverged.
         Interrupted: A signal asked to stop; the last step has been saved.
     """
-    given = _checked_options(task, args)
+    given = checked_options(task, args.opt, args.force_yml)
     with process_group(args.launcher, given['num_gpu'], given.get('dist_params'), args.local_rank):
         opt = complete_options(given, args, root or project_root())
         torch.backends.cudnn.benchmark = True
@@ -92,11 +92,24 @@ def run_training(task, args, root=None):
     return opt
 
 
-def _checked_options(task, args):
-    opt = load_options(args.opt, args.force_yml)
+def checked_options(task, path, changes=None):
+    """Read an option file and check it; make the sample photographs first, where it asks for them.
+
+    Args:
+        task (str): 'search', 'train' or 'test'.
+        path (str | Path): The file.
+        changes (list[str] | None): ``section:key=value`` of --force_yml.
+
+    Returns:
+        dict: The options.
+
+    Raises:
+        DeCoNASError: Options or data cannot be used.
+    """
+    opt = load_options(path, changes)
     if isinstance(opt.get('sample_photos'), str):
         prepare_sample_photos(opt['sample_photos'], opt.get('scale', 2))
-    check_options(opt, args.opt, task)
+    check_options(opt, path, task)
     return opt
 
 

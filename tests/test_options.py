@@ -3,6 +3,7 @@ import copy
 from pathlib import Path
 
 import pytest
+import torch
 from lmdb_fixture import paired_folder, paired_lmdb, put_entry
 from small_run import small_search, write_options
 
@@ -85,6 +86,8 @@ def test_a_whole_search_file_passes(opt):
     ('search.penalty.0.type', 'flops', 'search.penalty.0..type: nothing is registered as .flops.'),
     ('search.strategy.learning_rate', 1.0, 'search.strategy.learning_rate: reinforce has no such option'),
     ('derive.train.pixel_opt', ..., 'derive.train.pixel_opt: missing'),
+    ('train.grad_clip', 0, 'train.grad_clip: expected more than 0, got 0'),
+    ('train.grad_clip', -1.0, 'train.grad_clip: expected more than 0, got -1.0'),
     ('scale', 5, 'scale: expected one of 2, 3, 4, got 5'),
     ('search', [], 'search: expected a section with keys'),
     ('path.pretrain_network_g', 'missing.pth', 'path.pretrain_network_g: missing.pth does not exist'),
@@ -93,6 +96,47 @@ def test_mistakes_are_named(opt, path, value, message):
     with pytest.raises(DeCoNASError, match=message) as caught:
         check_options(change(opt, path, value), 'small.yml', 'search')
     assert '\n' not in str(caught.value) and str(caught.value).endswith('(small.yml)')
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'search.num_samples': 1}, 'search.num_samples: expected at least 2 for the baseline leave_one_out, got 1'),
+    ({'search.strategy.baseline': 'loo'}, 'search.strategy.baseline: expected one of moving_average, leave_one_out'),
+    ({'search.strategy.lr': -1.0}, 'search.strategy: .*Invalid learning rate: -1.0'),
+    ({'search.strategy': {'type': 'evolution', 'population': 4, 'tournament': 5}},
+     r'search.strategy.tournament: expected 1 to search.strategy.population \(4\), got 5'),
+    ({'network_c.tanh_constant': -1}, '^network_c.tanh_constant: expected a positive number'),
+    ({'search.penalty.0.target': 10}, 'search.penalty: params: the target 10 is below'),
+    ({'search.penalty': [{'type': 'params', 'weight': 1.0}] * 2}, 'search.penalty: params is there twice'),
+    ({'search.penalty.0.type': 'latency'}, 'search.latency_table: missing; the measure latency needs it'),
+    ({'search.latency_table': 'none.yml'}, 'search.latency_table: none.yml is no latency table'),
+    ({'derive.front': ['flops']}, r"derive.front: expected some of params, mult_adds \(.*got \['flops'\]"),
+    ({'derive.front': ['params', 'latency']}, r'derive.front: .*latency with search.latency_table'),
+    ({'derive.front': [['params']]}, r"derive.front: no front can be taken against \[\['params'\]\]"),
+    ({'derive.max_latency': 5.0}, 'derive.max_latency: expected search.latency_table with it, got 5.0 alone'),
+    ({'derive.max_params': 100}, 'derive.max_params: expected at least [0-9,]+, which the smallest network .*got 100'),
+    ({'derive.max_mult_adds': 1.0e6}, 'derive.max_mult_adds: expected at least .*got 1,000,000'),
+    ({'train.precision': 'fp16'}, 'train.precision: fp16 needs a CUDA device, this runs on cpu'),
+    ({'search.reward.precision': 'fp16'}, 'search.reward.precision: fp16 needs a CUDA device'),
+    ({'derive.train.precision': 'fp16'}, 'derive.train.precision: fp16 needs a CUDA device'),
+    ({'network_g.num_feat': [16, 24], 'derive.train.precision': 'bf16'},
+     'derive.train.precision: bf16 on a CPU needs num_feat to be a multiple of 16, got 16, 24'),
+    # The smallest network is one of the smallest width.
+    ({'network_g.num_feat': [8, 16], 'derive.max_params': 1}, 'derive.max_params: expected at least 4,851, '),
+])
+def test_a_search_that_could_not_end_does_not_begin(opt, changes, message):
+    for path, value in changes.items():
+        opt = change(opt, path, value)
+    with pytest.raises(OptionError, match=message) as caught:
+        check_options(opt, 'small.yml', 'search')
+    assert '\n' not in str(caught.value) and str(caught.value).endswith('(small.yml)')
+
+
+@pytest.mark.parametrize('num_feat', [8, [8, 16]])
+def test_a_search_with_limits_it_can_keep_passes_and_leaves_the_random_state_alone(opt, num_feat):
+    opt = change(change(opt, 'network_g.num_feat', num_feat), 'derive.front', ['params', 'mult_adds'])
+    state = torch.get_rng_state()
+    check_options(change(change(opt, 'derive.max_params', 1e6), 'train.precision', None), 'small.yml', 'search')
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_wrong_genotype_names_key_and_file(opt):
@@ -168,3 +212,8 @@ def test_documentation_of_the_options_is_up_to_date():
     from deconas_plugin.utils.option_docs import render
     assert (ROOT / 'options' / 'README.md').read_text() == render(), \
         'run: python -m deconas_plugin.utils.option_docs'
+
+
+def test_the_page_of_the_options_lists_every_file():
+    page = (ROOT / 'options' / 'README.md').read_text()
+    assert [path.name for path in SHIPPED if f'`{path.name}`' not in page] == []

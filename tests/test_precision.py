@@ -6,18 +6,24 @@ from torch.nn import functional as F
 
 from deconas_plugin.utils.precision import autocast, resolve_precision
 
+SMALL = {'type': 'DeCoNASNet', 'num_feat': 16, 'num_block': 2, 'num_layer': 2, 'genotype': '111 110100'}
+
+
+def built_model(network=SMALL, **train):
+    """DeCoNASModel: Of a small network, seeded."""
+    torch.manual_seed(0)
+    return build_model({
+        'model_type': 'DeCoNASModel', 'num_gpu': 0, 'is_train': True, 'dist': False, 'rank': 0, 'scale': 2, 'val': {},
+        'network_g': network, 'path': {},
+        'train': {'total_iter': 60, 'optim_g': {'type': 'Adam', 'lr': 2e-3},
+                  'scheduler': {'type': 'MultiStepLR', 'milestones': [1000]},
+                  'pixel_opt': {'type': 'L1Loss', 'loss_weight': 1.0, 'reduction': 'mean'}, **train}
+    })
+
 
 def trained_loss(precision, channels_last, num_iter=60):
     """float: L1 loss of the last steps on a job that is learned within seconds: upscaling smooth images."""
-    torch.manual_seed(0)
-    model = build_model({
-        'model_type': 'DeCoNASModel', 'num_gpu': 0, 'is_train': True, 'dist': False, 'rank': 0, 'scale': 2, 'val': {},
-        'network_g': {'type': 'DeCoNASNet', 'num_feat': 16, 'num_block': 2, 'num_layer': 2, 'genotype': '111 110100'},
-        'path': {},
-        'train': {'precision': precision, 'channels_last': channels_last, 'total_iter': num_iter,
-                  'optim_g': {'type': 'Adam', 'lr': 2e-3}, 'scheduler': {'type': 'MultiStepLR', 'milestones': [1000]},
-                  'pixel_opt': {'type': 'L1Loss', 'loss_weight': 1.0, 'reduction': 'mean'}}
-    })
+    model = built_model(precision=precision, channels_last=channels_last)
     losses = []
     for current_iter in range(1, num_iter + 1):
         coarse = torch.rand(4, 3, 4, 4)
@@ -56,3 +62,24 @@ def test_only_tf32_lets_a_gpu_round_to_tf32(tf32_settings):
             pass
         # Still so afterwards, for the backward pass.
         assert torch.backends.cudnn.allow_tf32 == torch.backends.cuda.matmul.allow_tf32 == allowed
+
+
+def test_precision_is_chosen_for_the_network_that_pretrained_weights_describe(monkeypatch):
+    asked = []
+    monkeypatch.setattr('deconas_plugin.models.deconas_model.resolve_precision',
+                        lambda precision, device, num_feat=64, key='': asked.append(num_feat) or 'float32')
+    built_model({'type': 'DeCoNASNet', 'pretrained': 'DeCoNASNet_x2_24G'})
+    assert asked[0] == (32, )
+
+
+@pytest.mark.parametrize('limit, scale', [(0.01, 'clipped'), (1e6, 'whole')])
+def test_the_gradient_of_a_step_has_at_most_the_norm_of_grad_clip(limit, scale):
+    norms = {}
+    for clip in (None, limit):
+        model = built_model(precision='float32', grad_clip=clip)
+        torch.manual_seed(1)
+        model.feed_data({'lq': torch.rand(2, 3, 8, 8), 'gt': torch.rand(2, 3, 16, 16)})
+        model.optimize_parameters(1)
+        norms[clip] = torch.stack([weight.grad.norm() for weight in model.net_g.parameters()]).norm().item()
+    assert norms[limit] == pytest.approx(limit if scale == 'clipped' else norms[None], rel=1e-3)
+    assert norms[None] > 0.1

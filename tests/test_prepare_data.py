@@ -142,7 +142,7 @@ def test_lr_of_another_size_or_missing_is_listed(hr, capsys):
 
 def one_line_error(capsys):
     err = capsys.readouterr().err
-    assert err.startswith('prepare_data: ') and err.count('\n') == 1
+    assert err.startswith('error: ') and err.count('\n') == 1
     return err
 
 
@@ -216,7 +216,7 @@ def test_a_damaged_entry_is_found(hr, capsys):
 @pytest.mark.parametrize(('more', 'message'), [
     (['--hr', 'HR', '--test-set', '--split', 'a=1-2'], '--split has no effect with --test-set'),
     (['--sample-photos', '--lr', 'LR'], '--lr has no effect with --sample-photos'),
-    (['--hr', 'HR', '--workers', '0'], 'expected a positive whole number, got 0'),
+    (['--hr', 'HR', '--workers', '0'], 'expected a whole number of at least 1, got 0'),
 ])
 def test_options_without_effect_or_sense_are_refused(more, message, capsys):
     with pytest.raises(SystemExit, match='2'):

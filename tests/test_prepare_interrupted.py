@@ -107,7 +107,7 @@ def test_a_full_disk_is_named_and_what_is_finished_is_kept(hr, tmp_path, capfd):
     full.join()
     assert full.exitcode == 2
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith('prepare_data: ') and 'cannot write' in last and 'run the same command again' in last
+    assert last.startswith('error: ') and 'cannot write' in last and 'run the same command again' in last
     for path in (out, tmp_path / 'alone'):
         process = start(hr, path)
         process.join()

@@ -1,21 +1,26 @@
 """Rank correlation and the study: what they compute, and that they continue where they were stopped."""
 import random
+import shutil
+import signal
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
+from faults import SignalAt
 from scipy.stats import kendalltau, spearmanr
 from small_run import small_search, write_options
 from test_chain import project, run  # noqa: F401
+from test_options import change
 
 from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.study.compare_strategies import search_with
 from deconas_plugin.study.rank import stratified_genotypes
-from deconas_plugin.study.report import strategy_table
+from deconas_plugin.study.report import fairness_table, rank_table, strategy_table
 from deconas_plugin.study.results import Results
 from deconas_plugin.study.run_study import Study
 from deconas_plugin.study.statistics import kendall, rank_correlation, spearman
@@ -33,6 +38,11 @@ def test_rank_correlation_of_known_lists():
     assert kendall(*map(np.array, tied)) == pytest.approx(kendalltau(*tied).statistic)
     assert spearman(*map(np.array, tied)) == pytest.approx(spearmanr(*tied).statistic)
     rng = random.Random(0)
+    for values in ([1, 1, 1], [5]):
+        alike = rank_correlation(values, range(len(values)))
+        assert np.isnan(alike['kendall'] + alike['spearman']).all()
+        assert '| params | undefined | undefined |' in rank_table({'params': alike}, '')
+        assert '| fair | undefined | undefined |' in fairness_table({'fair': [alike['kendall']]})
     value, lower, upper = rank_correlation(range(40), [rng.random() for _ in range(40)])['kendall']
     assert lower < 0 < upper and lower < value < upper
 
@@ -49,6 +59,13 @@ def test_stratified_genotypes_reach_from_small_to_large():
     assert stratified_genotypes(space, counter, 20, seed=0) == genotypes
 
 
+@pytest.mark.parametrize('operations', [('conv3x3', ), ('conv3x3', 'sep_conv3x3', 'dil_conv3x3')])
+def test_no_more_genotypes_than_the_space_has(operations):
+    space = SearchSpace(1, 1, operations)
+    genotypes = stratified_genotypes(space, ComplexityCounter(space, num_feat=8), 24, seed=0)
+    assert len(set(genotypes)) == len(genotypes) == 2**len(operations)
+
+
 def test_results_are_computed_once_and_belong_to_their_settings(tmp_path):
     calls = []
     for _ in range(2):
@@ -57,6 +74,9 @@ def test_results_are_computed_once_and_belong_to_their_settings(tmp_path):
     assert calls == [1]
     with pytest.raises(DeCoNASError, match='results with num 3, not 4'):
         Results(tmp_path, {'num': 4})
+    Results(tmp_path / 'nested', {'train': {'optim_g': {'lr': 0.1, 'type': 'Adam'}}})
+    with pytest.raises(DeCoNASError, match='results with train.optim_g.lr 0.1, not 0.2'):
+        Results(tmp_path / 'nested', {'train': {'optim_g': {'lr': 0.2, 'type': 'Adam'}}})
 
 
 def test_the_strategy_table_compares_seed_by_seed():
@@ -93,6 +113,78 @@ def test_a_study_continues_where_it_was_stopped(project, study_options):  # noqa
     assert (output / 'study.md').read_text() == text
 
 
+@pytest.mark.parametrize('changes, arguments, message', [
+    ({'datasets.train.type': 'PairedImageDataset'}, {}, 'datasets.train.type: expected DeCoNASPatchDataset, .*'
+                                                        'got PairedImageDataset'),
+    ({'train.pixel_opt': None, 'train.perceptual_opt': {'type': 'PerceptualLoss', 'layer_weights': {'conv5_4': 1}}}, {},
+     'train.pixel_opt: missing; networks are trained alone with the pixel loss'),
+    ({}, {'budget': 7}, r'--budget: expected a multiple of search.num_samples \(3\), got 7'),
+    ({'search.strategy.baseline': 'loo'}, {}, 'search.strategy.baseline: expected one of'),
+])
+def test_a_study_that_could_not_end_does_not_begin(project, changes, arguments, message):  # noqa: F811
+    opt = small_search(project)
+    for path, value in changes.items():
+        opt = change(opt, path, value)
+    with pytest.raises(DeCoNASError, match=message):
+        Study(write_options(project, opt), project / 'study', **{**SMALL, **arguments})
+    assert not (project / 'study').exists()
+
+
+@pytest.mark.parametrize('tool, option, value, expected', [
+    ('study', '--rank-seeds', 0, 'at least 1, got 0'), ('study', '--num', 2, 'at least 3, got 2'),
+    ('study', '--supernet-steps', 1, 'at least 2, got 1'), ('study', '--budget', -8, 'at least 1, got -8'),
+    ('rank', '--num', 0, 'at least 3, got 0'), ('rank', '--steps', '1e3', 'at least 1, got 1e3'),
+    ('latency', '--runs', 0, 'at least 1, got 0'), ('derive', '--num-samples', -1, 'at least 0, got -1'),
+])
+def test_numbers_that_tools_refuse(capsys, tool, option, value, expected):
+    with pytest.raises(SystemExit) as caught:
+        run(tool, f'{option}={value}')
+    assert caught.value.code == 2
+    assert f'argument {option}: expected a whole number of {expected}' in capsys.readouterr().err
+
+
+def test_a_study_interrupted_in_the_training_of_a_supernet_continues(
+        project, study_options, monkeypatch, capsys):  # noqa: F811
+    arguments = [part for key, value in {**SMALL, 'seeds': 1, 'supernet_steps': 4}.items()
+                 for part in (f'--{key.replace("_", "-")}', value)]
+    study = ['study', '-opt', study_options, '--output', project / 'study', *arguments]
+    with monkeypatch.context() as patch:
+        patch.setattr(DeCoNASModel, 'optimize_parameters', DeCoNASModel.optimize_parameters)  # put back at the end
+        SignalAt(2, signal.SIGINT)()
+        assert run(*study) == 128 + signal.SIGINT
+    assert 'Stopped at iter 2 and saved. The same command continues there.\n' in capsys.readouterr().err
+    assert run(*study) == 0
+    assert (project / 'study' / 'study.md').exists()
+    logs = [path.read_text() for path in project.glob('study/experiments/supernet_uniform_0/*.log')]
+    assert any('Resuming training from epoch: 0, iter: 2.' in log for log in logs)
+
+
+def test_rank_belongs_to_a_search_and_knows_the_size_of_its_space(project, capsys):  # noqa: F811
+    opt = small_search(project)
+    opt['network_g'].update(num_block=1, num_layer=1)
+    folder, output = project / 'experiments' / 'small_search', project / 'ranked'
+    assert run('search', '-opt', write_options(project, opt)) == 0
+    rank = ['rank', folder, '--num', 24, '--steps', 1, '--output', output]
+    assert run(*rank) == 0
+    assert '8 networks, 1 steps alone' in capsys.readouterr().out
+    alone = {path.name: path.read_text() for path in output.glob('pieces/alone_*')}
+    assert len(alone) == 8
+
+    # A cache that only the loader of a whole training can use makes no difference.
+    saved = yaml.safe_load((folder / 'options.yml').read_text())
+    write_options(folder, change(saved, 'datasets.train.cache', 'cuda'), 'options.yml')
+    assert run(*rank) == 2
+    assert "results with datasets.train.cache 'none', not 'cuda'" in capsys.readouterr().err
+    assert run(*rank[:-1], project / 'again') == 0
+    assert {path.name: path.read_text() for path in project.glob('again/pieces/alone_*')} == alone
+
+    write_options(folder, saved, 'options.yml')
+    for name in ('latest', 8):
+        shutil.copy(folder / 'models' / 'net_g_4.pth', folder / 'models' / f'net_g_{name}.pth')
+    assert run(*rank) == 2
+    assert 'results with weights ' in capsys.readouterr().err
+
+
 def test_rank_of_a_search(project, capsys):  # noqa: F811
     assert run('search', '-opt', write_options(project, small_search(project))) == 0
     folder = project / 'experiments' / 'small_search'
@@ -109,6 +201,9 @@ def test_latency_tool_and_a_budget_in_milliseconds(project, capsys):  # noqa: F8
     table = project / 'latency.yml'
     assert run('latency', '-opt', options, '--output', table, '--lr-size', 16, 12, '--runs', 3, '--networks', 2) == 0
     assert 'Predicted against measured, 2 random networks' in capsys.readouterr().out
+    # Only training is refused bf16 with 8 channels on a CPU: the gradient of the weights is what fails there.
+    assert run('latency', '-opt', options, '--output', project / 'bf16.yml', '--lr-size', 8, 6, '--runs', 1,
+               '--networks', 0, '--precision', 'bf16') == 0
     assert run('search', '-opt', options) == 0
     folder = project / 'experiments' / 'small_search'
     values = [point['result'] for point in _derived(folder, 'limited', table, capsys, 1e6)]

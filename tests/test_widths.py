@@ -213,7 +213,7 @@ def test_texts_say_the_width(kwargs, tmp_path):
 @pytest.mark.parametrize('text, message', [
     ('111 111111', 'expected one of 4ch, 8ch, 12ch, 16ch before its bits, got none'),
     ('20ch 111 111111', 'expected one of 4ch, 8ch, 12ch, 16ch before its bits, got 20ch'),
-    ('8ch 111 11111', 'expected 11 bits'),
+    ('8ch 111 11111', 'expected 9 bits for num_layer=2, got 8'),
     ('8 111 111111', 'expected bits in quotes'),
 ])
 def test_wrong_texts(text, message):

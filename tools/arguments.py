@@ -1,5 +1,19 @@
-"""The command line that search, train and test share, and BasicSR's own scripts too."""
+"""What the command lines of several tools share; that of search, train and test is BasicSR's."""
 import argparse
+
+
+def at_least(minimum):
+    """callable: The type of an argument that is a whole number of at least ``minimum``."""
+
+    def whole_number(text):
+        if not text.isdecimal() or int(text) < minimum:
+            raise argparse.ArgumentTypeError(f'expected a whole number of at least {minimum}, got {text}')
+        return int(text)
+
+    return whole_number
+
+
+positive = at_least(1)
 
 
 def training_parser(description, examples):

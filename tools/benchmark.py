@@ -1,6 +1,7 @@
 """Measure models on the test sets and write the results table as Markdown, CSV and JSON."""
 import argparse
-import sys
+
+from deconas_tools.arguments import at_least, positive
 
 EXAMPLES = """examples:
   bicubic, a trained network, and the rows that the paper reports:
@@ -38,9 +39,9 @@ def build_parser():
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: cuda where there is one)')
     parser.add_argument('--precision', choices=('float32', 'bf16', 'fp16'), default='float32',
                         help='of networks given as weights (default: %(default)s)')
-    parser.add_argument('--tile', type=int, default=512, metavar='PIXELS', help='upscale images with a longer LR '
-                        'side in tiles of this size; 0: never (default: %(default)s)')
-    parser.add_argument('--workers', type=int, help='threads for PSNR and SSIM (default: all cores)')
+    parser.add_argument('--tile', type=at_least(0), default=512, metavar='PIXELS', help='upscale images with a longer '
+                        'LR side in tiles of this size; 0: never (default: %(default)s)')
+    parser.add_argument('--workers', type=positive, help='threads for PSNR and SSIM (default: all cores)')
     return parser
 
 
@@ -73,11 +74,7 @@ def main(argv=None):
     if not (args.models or args.opt or args.sr_dir or args.paper):
         parser.error('nothing to do: name a MODEL, -opt, --sr-dir or --paper')
     from deconas_plugin.utils.console import run_tool
-    try:
-        return run_tool(benchmark, args)
-    except KeyboardInterrupt:
-        print('interrupted: the rows so far are written', file=sys.stderr)
-        return 130
+    return run_tool(benchmark, args)
 
 
 if __name__ == '__main__':

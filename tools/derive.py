@@ -1,6 +1,8 @@
 """Derive a network from a search, within a budget if you give one. The search itself is not run again."""
 import argparse
 
+from deconas_tools.arguments import at_least, positive
+
 EXAMPLES = """examples:
   the best network of a search:
     python tools/derive.py experiments/search_DeCoNAS_x2
@@ -16,8 +18,9 @@ def build_parser():
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('experiment', metavar='FOLDER', help='experiment folder of a search')
     parser.add_argument('--name', default='derived', help='folder for the files, inside it (default: derived)')
-    parser.add_argument('--iteration', type=int, metavar='N', help='checkpoint (default: the latest)')
-    parser.add_argument('--num-samples', type=int, metavar='N', help='genotypes to score (default: as in the options)')
+    parser.add_argument('--iteration', type=positive, metavar='N', help='checkpoint (default: the latest)')
+    parser.add_argument('--num-samples', type=at_least(0), metavar='N',
+                        help='genotypes to score (default: as in the options)')
     parser.add_argument('--max-params', type=float, metavar='N', help='most parameters')
     parser.add_argument('--max-mult-adds', type=float, metavar='N', help='most Mult-Adds @720p, for example 75e9')
     parser.add_argument('--max-latency', type=float, metavar='MS', help='largest latency, by the latency table')

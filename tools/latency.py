@@ -1,6 +1,8 @@
 """Measure the latency of a space's operations on this machine, as a table for the complexity measure ``latency``."""
 import argparse
 
+from deconas_tools.arguments import at_least, positive
+
 EXAMPLES = """examples:
   what networks of a search cost on the CPU, for a 1280x720 output:
     python tools/latency.py -opt options/search_x2.yml --output latency_cpu.yml
@@ -19,11 +21,11 @@ def build_parser():
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='(default: cpu)')
     parser.add_argument('--precision', choices=['float32', 'bf16', 'fp16'], default='float32',
                         help='(default: float32)')
-    parser.add_argument('--lr-size', type=int, nargs=2, metavar=('W', 'H'),
+    parser.add_argument('--lr-size', type=positive, nargs=2, metavar=('W', 'H'),
                         help='LR image (default: that of a 1280x720 output)')
-    parser.add_argument('--threads', type=int, metavar='N', help="CPU threads (default: PyTorch's choice)")
-    parser.add_argument('--runs', type=int, default=20, metavar='N', help='runs whose median counts (default: 20)')
-    parser.add_argument('--networks', type=int, default=20, metavar='N',
+    parser.add_argument('--threads', type=positive, metavar='N', help="CPU threads (default: PyTorch's choice)")
+    parser.add_argument('--runs', type=positive, default=20, metavar='N', help='runs whose median counts (default: 20)')
+    parser.add_argument('--networks', type=at_least(0), default=20, metavar='N',
                         help='random networks for the check of the sums (default: 20)')
     return parser
 

@@ -3,6 +3,8 @@ import argparse
 import os
 import sys
 
+from deconas_tools.arguments import positive
+
 EXAMPLES = """examples:
   training data at x2, the last 50 images held out for the reward:
     python tools/prepare_data.py --hr DIV2K_train_HR --scale 2 --split train=0001-0750 reward=0751-0800
@@ -16,12 +18,6 @@ EXAMPLES = """examples:
 An interrupted run goes on when it is started again. Exit code: 0 all well, 1 some images were left out (listed),
 2 nothing could be done (the message says why).
 """
-
-
-def positive(text):
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f'expected a positive whole number, got {text}')
-    return int(text)
 
 
 def build_parser():
@@ -102,16 +98,8 @@ def report(prepared):
 
 def main(argv=None):
     args = parse(argv)
-    from deconas_plugin.errors import DeCoNASError
-    try:
-        return report(prepare(args))
-    except DeCoNASError as error:
-        print(f'prepare_data: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('prepare_data: interrupted; what is finished is kept, run the same command again to go on',
-              file=sys.stderr)
-        return 130
+    from deconas_plugin.utils.console import run_tool
+    return run_tool(lambda: report(prepare(args)))
 
 
 if __name__ == '__main__':

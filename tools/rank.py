@@ -1,6 +1,8 @@
 """Does a search's shared-weight score rank networks as training them alone does?"""
 import argparse
 
+from deconas_tools.arguments import at_least, positive
+
 EXAMPLES = """examples:
   24 networks of all sizes, 500 steps each, into experiments/search_DeCoNAS_x2_quick/rank; stopped, it continues:
     python tools/rank.py experiments/search_DeCoNAS_x2_quick
@@ -14,9 +16,9 @@ def build_parser():
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', metavar='FOLDER', help='experiment folder of a search')
     parser.add_argument('--output', metavar='FOLDER', help='results (default: rank inside it)')
-    parser.add_argument('--num', type=int, default=24, metavar='N', help='networks (default: 24)')
-    parser.add_argument('--steps', type=int, default=500, metavar='N', help='weight steps of each (default: 500)')
-    parser.add_argument('--iteration', type=int, metavar='N', help='checkpoint (default: the latest)')
+    parser.add_argument('--num', type=at_least(3), default=24, metavar='N', help='networks, at least 3 (default: 24)')
+    parser.add_argument('--steps', type=positive, default=500, metavar='N', help='weight steps of each (default: 500)')
+    parser.add_argument('--iteration', type=positive, metavar='N', help='checkpoint (default: the latest)')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='(default: 0)')
     return parser
 

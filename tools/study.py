@@ -1,6 +1,8 @@
 """Compare search strategies, and shared weights with training alone; stopped, the same command continues."""
 import argparse
 
+from deconas_tools.arguments import at_least, positive
+
 EXAMPLES = """examples:
   the whole study on the sample photographs, about 40 minutes on two CPU cores:
     python tools/study.py --output results/study
@@ -17,15 +19,16 @@ def build_parser():
     parser.add_argument('-opt', default='options/search_x2_quick.yml', metavar='FILE',
                         help='options of a search (default: options/search_x2_quick.yml)')
     parser.add_argument('--output', required=True, metavar='FOLDER', help='results; study.md, plots, all pieces')
-    for name, default, meaning in (
-        ('seeds', 5, 'supernets, each searched by every strategy'),
-        ('rank-seeds', 2, 'of them, how many compare ways to train a supernet'),
-        ('budget', 512, 'genotypes that a search scores'),
-        ('candidates', 16, 'genotypes that its derivation scores'),
-        ('supernet-steps', 1000, "forward and backward passes of a supernet's training"),
-        ('num', 24, 'networks trained alone'),
-        ('steps', 300, 'weight steps of each')):
-        parser.add_argument(f'--{name}', type=int, default=default, metavar='N', help=f'{meaning} (default: {default})')
+    for name, default, kind, meaning in (
+        ('seeds', 5, positive, 'supernets, each searched by every strategy'),
+        ('rank-seeds', 2, positive, 'of them, how many compare ways to train a supernet'),
+        ('budget', 512, positive, 'genotypes that a search scores, a multiple of search.num_samples'),
+        ('candidates', 16, positive, 'genotypes that its derivation scores'),
+        ('supernet-steps', 1000, at_least(2), "forward and backward passes of a supernet's training"),
+        ('num', 24, at_least(3), 'networks trained alone, at least 3'),
+        ('steps', 300, positive, 'weight steps of each')):
+        parser.add_argument(f'--{name}', type=kind, default=default, metavar='N',
+                            help=f'{meaning} (default: {default})')
     parser.add_argument('--max-minutes', type=float, metavar='N', help='begin no new piece after this long')
     return parser
 

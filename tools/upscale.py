@@ -1,6 +1,7 @@
 """Upscale images with a trained DeCoNASNet."""
 import argparse
-import sys
+
+from deconas_tools.arguments import positive
 
 EXAMPLES = """examples:
   every image of a folder:
@@ -13,12 +14,6 @@ EXAMPLES = """examples:
 Results are PNG files with the depth (8 or 16 bits), alpha channel and colour profile of the image. Those that are there
 already are left alone. Exit code: 0 all well, 1 some images were left out (listed), 2 nothing could be done.
 """
-
-
-def positive(text):
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f'expected a positive whole number, got {text}')
-    return int(text)
 
 
 def build_parser():
@@ -58,11 +53,7 @@ def upscale(args):
 def main(argv=None):
     args = build_parser().parse_args(argv)
     from deconas_plugin.utils.console import run_tool
-    try:
-        return run_tool(upscale, args)
-    except KeyboardInterrupt:
-        print('interrupted; what is finished is kept, run the same command again to go on', file=sys.stderr)
-        return 130
+    return run_tool(upscale, args)
 
 
 if __name__ == '__main__':

@@ -209,6 +209,11 @@ class DeCoNASSkeleton(DeCoNASForward):
         self.upsample = Upsampler(upscale, num_feat)
         self.conv_last = nn.Conv2d(num_feat, num_out_ch, 3, 1, 1)
 
+    @property
+    def widths(self):
+        """tuple[int]: All numbers of channels that it can compute with."""
+        return self.space.widths or (self.num_feat, )
+
     def head(self, x):
         shallow = self.conv_first(x)
         return shallow, self.conv_second(shallow)

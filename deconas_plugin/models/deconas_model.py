@@ -57,9 +57,11 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
     def init_training_settings(self):
         train_opt = self.opt['train']
         given = deepcopy(train_opt)
-        num_feat = self.opt['network_g'].get('num_feat', 64)
-        self.precision = resolve_precision(train_opt.get('precision'), self.device, num_feat)
-        self.grad_clip = train_opt.get('grad_clip') or math.inf
+        # Of the network that was built: pretrained weights say what the options leave out.
+        widths = getattr(self.get_bare_model(self.net_g), 'widths', self.opt['network_g'].get('num_feat', 64))
+        self.precision = resolve_precision(train_opt.get('precision'), self.device, widths)
+        grad_clip = train_opt.get('grad_clip')
+        self.grad_clip = math.inf if grad_clip is None else grad_clip
         self.guard = LossGuard(train_opt.get('skip_loss_over'), train_opt.get('max_skips', 20))
         # Only fp16 has too small a range for gradients; otherwise the scaler passes everything through.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == 'fp16')

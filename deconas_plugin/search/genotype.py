@@ -199,7 +199,8 @@ class Genotype:
     def from_text(cls, space, text):
         """Genotype: The one of a space that printed as ``text``."""
         width, bits = _read_text(text)
-        return cls(space, space.width_bits(width) + bits)
+        connections = cls(replace(space, widths=()), bits)
+        return cls(space, space.width_bits(width) + connections.bits)
 
     @classmethod
     def load(cls, path):

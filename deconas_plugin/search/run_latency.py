@@ -34,7 +34,7 @@ def run_latency(args):
     device = torch.device(args.device)
     counter = ComplexityCounter.of(build_network(network))
     lr_size = args.lr_size or [size // counter.upscale for size in OUTPUT_SIZE_720P]
-    precision = resolve_precision(args.precision, device, counter.widths, key='--precision')
+    precision = resolve_precision(args.precision, device, key='--precision')
     table = measure_latency(counter, lr_size, device, precision, args.runs, args.networks)
     table.save(args.output)
     if table.errors:

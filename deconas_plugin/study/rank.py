@@ -4,9 +4,11 @@ import random
 import torch
 from basicsr.data import build_dataset
 from basicsr.losses import build_loss
+from basicsr.utils.registry import DATASET_REGISTRY
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.data.patch_draw import PatchDraw
+from deconas_plugin.errors import OptionError
 from deconas_plugin.search.reward import mean_psnr
 from deconas_plugin.study.statistics import rank_correlation
 from deconas_plugin.utils.precision import autocast, resolve_precision
@@ -25,7 +27,7 @@ def stratified_genotypes(space, counter, num, seed):
 
     Returns:
         list[Genotype]: Different ones, one of each of ``num`` equally wide ranges of Mult-Adds as far as there are
-        such, cheapest first.
+        such, cheapest first; fewer than ``num`` where the space has no more.
     """
     rng = random.Random(seed)
     pool = {}
@@ -35,13 +37,29 @@ def stratified_genotypes(space, counter, num, seed):
         width = [rng.getrandbits(1) for _ in range(space.num_width_bits)]
         genotype = space.genotype(width + [int(rng.random() < density) for _ in range(space.num_bits - len(width))])
         pool[genotype] = counter.count(genotype).mult_adds
-    smallest, largest = min(pool.values()), max(pool.values())
+    smallest = min(pool.values())
+    extent = max(pool.values()) - smallest or 1  # all may cost the same
     by_range = {}
     for genotype, cost in pool.items():
-        by_range.setdefault(min(int((cost - smallest) / (largest - smallest) * num), num - 1), genotype)
+        by_range.setdefault(min(int((cost - smallest) / extent * num), num - 1), genotype)
     rest = [genotype for genotype in pool if genotype not in by_range.values()]
     chosen = [*by_range.values(), *rest[:num - len(by_range)]]
     return sorted(chosen, key=pool.get)
+
+
+def check_trains_alone(opt):
+    """Check that :func:`train_alone` can be used with the options of a search.
+
+    Raises:
+        OptionError: The dataset or the loss is of no use.
+    """
+    dataset = opt['datasets']['train']['type']
+    if not hasattr(DATASET_REGISTRY.get(dataset), 'accepts_draws'):
+        raise OptionError('datasets.train.type: expected DeCoNASPatchDataset, which can give every network the same '
+                          f'patches, got {dataset}; search with it to rank networks')
+    if not opt['train'].get('pixel_opt'):
+        raise OptionError('train.pixel_opt: missing; networks are trained alone with the pixel loss, search with one '
+                          'to rank networks')
 
 
 def train_alone(experiment, genotype, num_steps, seed=0):
@@ -66,6 +84,8 @@ def train_alone(experiment, genotype, num_steps, seed=0):
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
     loss = build_loss(opt['train']['pixel_opt']).to(device)
     dataset_opt = {**opt['datasets']['train'], 'phase': 'train', 'scale': opt['scale']}
+    if dataset_opt.get('cache') == 'cuda':
+        dataset_opt['cache'] = 'disk'  # the other is for the loader of a whole training
     for lq, gt in _batches(build_dataset(dataset_opt), num_steps, dataset_opt['batch_size_per_gpu'], seed):
         lq, gt = (images.to(device, memory_format=torch.channels_last) for images in (lq, gt))
         optimizer.zero_grad(set_to_none=True)
@@ -83,7 +103,7 @@ def _batches(dataset, num_steps, batch_size, seed):
     rng = random.Random(seed)
     for step in range(num_steps):
         draws = [PatchDraw(rng.randrange(len(dataset)), 0, step * batch_size + i, seed) for i in range(batch_size)]
-        samples = dataset.__getitems__(draws)
+        samples = [dataset[draw] for draw in draws]
         yield tuple(torch.stack([sample[key] for sample in samples]) for key in ('lq', 'gt'))
 
 

@@ -1,7 +1,10 @@
 """Tables and plots of a study."""
+import math
 from statistics import mean, stdev
 
 from matplotlib.figure import Figure
+
+NO_RANKS = 'undefined'  # of equal values
 
 
 def rank_table(found, title):
@@ -41,7 +44,8 @@ def fairness_table(found):
              '| weight steps | Kendall tau, 95 % bootstrap interval, by seed | mean |', '|---|---|---|']
     for name, values in found.items():
         taus = '; '.join(map(_interval, values))
-        lines.append(f'| {name} | {taus} | {mean(value[0] for value in values):.2f} |')
+        average = mean(value[0] for value in values)
+        lines.append(f'| {name} | {taus} | {NO_RANKS if math.isnan(average) else f"{average:.2f}"} |')
     return '\n'.join(lines) + '\n'
 
 
@@ -77,7 +81,7 @@ def plot_strategies(curves, num_samples, path):
 
 
 def _interval(values):
-    return f'{values[0]:.2f} [{values[1]:.2f}, {values[2]:.2f}]'
+    return NO_RANKS if math.isnan(values[0]) else f'{values[0]:.2f} [{values[1]:.2f}, {values[2]:.2f}]'
 
 
 def _spread(values):

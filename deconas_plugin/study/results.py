@@ -4,6 +4,7 @@ from pathlib import Path
 
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.utils.atomic import save_text
+from deconas_plugin.utils.options import flat_options
 
 
 class Results:
@@ -24,7 +25,7 @@ class Results:
         path = self.folder / 'settings.json'
         if not path.exists():
             save_text(json.dumps(settings, indent=1), path)
-        before = json.loads(path.read_text(encoding='utf-8'))
+        before, settings = flat_options(json.loads(path.read_text(encoding='utf-8'))), flat_options(settings)
         changed = sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key))
         if changed:
             raise DeCoNASError(f'{self.folder}: it holds results with {changed[0]} {before.get(changed[0])!r}, not '

@@ -5,14 +5,23 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from deconas_plugin.pipeline import run_training
+from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.pipeline import checked_options, run_training
+from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.experiment import SearchExperiment
 from deconas_plugin.study.compare_strategies import search_with
-from deconas_plugin.study.rank import correlations, shared_psnr, stratified_genotypes, train_alone
+from deconas_plugin.study.rank import (
+    check_trains_alone,
+    correlations,
+    shared_psnr,
+    stratified_genotypes,
+    train_alone,
+)
 from deconas_plugin.study.report import fairness_table, plot_ranks, plot_strategies, rank_table, strategy_table
 from deconas_plugin.study.results import Results
 from deconas_plugin.utils.atomic import save_text
-from deconas_plugin.utils.options import load_options, save_options
+from deconas_plugin.utils.options import save_options
+from deconas_plugin.utils.trial_build import check_network_builds
 
 STRATEGIES = {'random': {'type': 'random'}, 'evolution': {'type': 'evolution'}}
 # Weight steps and genotypes per step balance, so that all supernets see as many forward and backward passes.
@@ -31,21 +40,31 @@ class Study:
         output (str | Path): Folder of the study.
         seeds (int): Supernets and searches.
         rank_seeds (int): Of them, with how many the variants of supernet training are compared.
-        budget (int): Scored genotypes of a search.
+        budget (int): Scored genotypes of a search, a multiple of ``search.num_samples``.
         candidates (int): Genotypes that its derivation scores.
         supernet_steps (int): Forward and backward passes of a supernet's training.
-        num (int): Networks that are trained alone.
+        num (int): Networks that are trained alone; fewer where the space has no more.
         steps (int): Weight steps of each.
         max_minutes (float | None): No new piece begins after this long.
+
+    Raises:
+        DeCoNASError: The options or their data cannot be used, or the folder holds a study of other settings.
     """
 
     def __init__(self, opt, output, seeds=5, rank_seeds=2, budget=512, candidates=16, supernet_steps=1000, num=24,
                  steps=300, max_minutes=None):
-        self.opt = load_options(opt)
+        self.opt = checked_options('search', opt)
+        check_trains_alone(self.opt)
         self.output = Path(output)
         self.seeds, self.rank_seeds = range(seeds), range(min(rank_seeds, seeds))
         self.budget, self.candidates, self.supernet_steps = budget, candidates, supernet_steps
-        self.num, self.steps = num, steps
+        self.num_samples = self.opt['search']['num_samples']
+        if budget < 1 or budget % self.num_samples:
+            raise DeCoNASError(f'--budget: expected a multiple of search.num_samples ({self.num_samples}), '
+                               f'got {budget}')
+        supernet = check_network_builds(self.opt['network_g'], 'network_g')
+        self.counter, self.steps = ComplexityCounter.of(supernet), steps
+        self.genotypes = stratified_genotypes(supernet.space, self.counter, num, seed=0)
         self.strategies = {self.opt['search']['strategy']['type']: self.opt['search']['strategy'], **STRATEGIES}
         # More seeds continue a study; everything else would make its pieces incomparable.
         self.results = Results(output, dict(options=self.opt, budget=budget, candidates=candidates,
@@ -73,24 +92,19 @@ class Study:
         return self.max_minutes is not None and time.monotonic() - self.started > self.max_minutes * 60
 
     def _strategy_pieces(self):
-        num_samples = self.opt['search']['num_samples']
         for seed in self.seeds:
             for name, options in self.strategies.items():
                 yield f'search_{name}_{seed}', lambda seed=seed, options=options: search_with(
-                    self._experiment('uniform', seed), options, self.budget, num_samples, self.candidates, seed)
+                    self._experiment('uniform', seed), options, self.budget, self.num_samples, self.candidates, seed)
 
     def _rank_pieces(self):
-        for index in range(self.num):
-            yield f'alone_{index}', lambda index=index: train_alone(
-                self._experiment('uniform', 0), self._genotypes()[index], self.steps)
+        for index, genotype in enumerate(self.genotypes):
+            yield f'alone_{index}', lambda genotype=genotype: train_alone(
+                self._experiment('uniform', 0), genotype, self.steps)
         for variant in VARIANTS:
             for seed in self.rank_seeds:
                 yield f'shared_{variant}_{seed}', lambda variant=variant, seed=seed: shared_psnr(
-                    self._experiment(variant, seed), self._genotypes())
-
-    def _genotypes(self):
-        experiment = self._experiment('uniform', 0)
-        return stratified_genotypes(experiment.supernet.space, experiment.counter, self.num, seed=0)
+                    self._experiment(variant, seed), self.genotypes)
 
     def _experiment(self, variant, seed):
         """SearchExperiment: A supernet trained in this way, without a controller round."""
@@ -119,23 +133,22 @@ class Study:
         done = {name: self.results.get(name, compute)
                 for name, compute in [*self._strategy_pieces(), *self._rank_pieces()]}
         searches = {name: [done[f'search_{name}_{seed}'] for seed in self.seeds] for name in self.strategies}
-        alone = [done[f'alone_{index}'] for index in range(self.num)]
-        counter, genotypes = self._experiment('uniform', 0).counter, self._genotypes()
-        ranks = {variant: [correlations(genotypes, done[f'shared_{variant}_{seed}'], alone, counter)
+        alone = [done[f'alone_{index}'] for index in range(len(self.genotypes))]
+        ranks = {variant: [correlations(self.genotypes, done[f'shared_{variant}_{seed}'], alone, self.counter)
                            for seed in self.rank_seeds] for variant in VARIANTS}
         text = '\n'.join([
             '# Study\n',
             strategy_table({name: [search['reward'] for search in found] for name, found in searches.items()},
                            {name: [search['first_reward'] for search in found] for name, found in searches.items()},
                            self.budget),
-            rank_table(ranks['uniform'][0], f'{self.num} networks, {self.steps} steps alone'),
+            rank_table(ranks['uniform'][0], f'{len(self.genotypes)} networks, {self.steps} steps alone'),
             fairness_table({variant: [found['shared weights']['kendall'] for found in seeds]
                             for variant, seeds in ranks.items()})])
         save_text(text, self.output / 'study.md')
         plot_strategies({name: [search['gains'] for search in found] for name, found in searches.items()},
-                        self.opt['search']['num_samples'], self.output / 'strategies.png')
-        plot_ranks(done['shared_uniform_0'], alone, [counter.count(genotype).mult_adds for genotype in genotypes],
-                   self.output / 'rank.png')
+                        self.num_samples, self.output / 'strategies.png')
+        mult_adds = [self.counter.count(genotype).mult_adds for genotype in self.genotypes]
+        plot_ranks(done['shared_uniform_0'], alone, mult_adds, self.output / 'rank.png')
         Console().print(text, soft_wrap=True)
 
 

@@ -1,4 +1,6 @@
 """Rank correlation with its uncertainty."""
+import math
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -13,15 +15,17 @@ def rank_correlation(predicted, truth, num_bootstrap=1000, seed=0):
 
     Returns:
         dict: ``kendall`` (tau-b) and ``spearman``, each [value, lower, upper] with the 95 % percentile bootstrap
-        interval, and ``num`` items.
+        interval, and ``num`` items. Values that are all equal have no ranks: NaN.
     """
     values = np.array([list(predicted), list(truth)], dtype=np.float64)
     num = values.shape[1]
+    if num < 2 or not np.ptp(values, axis=1).all():
+        return {'num': num, **{name: [math.nan] * 3 for name in MEASURES}}
     draws = np.random.default_rng(seed).integers(num, size=(num_bootstrap, num))
     # A resampling of one value over and over has no ranks.
     draws = draws[np.ptp(values[:, draws], axis=2).all(axis=0)]
     result = {'num': num}
-    for name, measure in (('kendall', kendall), ('spearman', spearman)):
+    for name, measure in MEASURES.items():
         samples = [measure(*values[:, draw]) for draw in draws]
         result[name] = [measure(*values), *np.percentile(samples, [2.5, 97.5]).tolist()]
     return result
@@ -36,3 +40,6 @@ def kendall(one, other):
 def spearman(one, other):
     """float: Spearman's rank correlation of two arrays (M,)."""
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+
+
+MEASURES = {'kendall': kendall, 'spearman': spearman}

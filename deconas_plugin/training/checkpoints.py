@@ -5,6 +5,7 @@ from pathlib import Path
 from basicsr.utils import get_time_str
 
 from deconas_plugin.errors import DeCoNASError, OptionError, WeightsError
+from deconas_plugin.utils.options import flat_options
 from deconas_plugin.utils.state_files import load_state, read_pth
 
 # A state belongs to these; with others its numbers would load and mean something else.
@@ -114,20 +115,13 @@ def check_changes(before, now):
     Raises:
         OptionError: A key has changed that the state belongs to.
     """
-    before, now = _flat(before), _flat(now)
+    before, now = flat_options(before), flat_options(now)
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and not key.startswith('path.')]
     for key in changed:
         if any(key == fixed or key.startswith(f'{fixed}.') for fixed in FIXED):
             raise OptionError(f'{key}: this run began with {before.get(key)!r} and cannot be continued with '
                               f'{now.get(key)!r}; put it back, or begin an experiment of another name')
     return [f'{key}: {before.get(key)} -> {now.get(key)}' for key in changed]
-
-
-def _flat(section, prefix=''):
-    flat = {}
-    for key, value in section.items():
-        flat.update(_flat(value, f'{prefix}{key}.') if isinstance(value, dict) else {f'{prefix}{key}': value})
-    return flat
 
 
 def restore(model, checkpoint):

@@ -148,8 +148,8 @@ class TrainingLoop:
         if signum or self._is_due('logger', 'save_checkpoint_freq'):
             self._save()
         if signum and not finished:
-            raise Interrupted(f'Stopped at iter {self.position.iter} and saved. The same command with --auto_resume '
-                              'continues there.', signum)
+            command = 'The same command' if self.opt['auto_resume'] else 'The same command with --auto_resume'
+            raise Interrupted(f'Stopped at iter {self.position.iter} and saved. {command} continues there.', signum)
 
     def _save(self):
         self.logger.info('Saving models and training states.')

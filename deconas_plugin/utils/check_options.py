@@ -15,9 +15,10 @@ from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.utils import option_schema
 from deconas_plugin.utils.check_data import check_data, check_files
+from deconas_plugin.utils.check_search import check_search
 from deconas_plugin.utils.option_schema import REQUIRED
 from deconas_plugin.utils.plain_values import check_plain
-from deconas_plugin.utils.trial_build import check_network_builds, check_training_builds
+from deconas_plugin.utils.trial_build import check_network_builds, check_precisions, check_training_builds
 from deconas_plugin.utils.user_code import import_user_code
 
 KINDS = {
@@ -84,6 +85,8 @@ def _check_value(value, key, name):
         raise OptionError(f'{name}: expected {expected}, got {value!r}{_number_hint(value)}')
     if key.minimum is not None and value < key.minimum:
         raise OptionError(f'{name}: expected at least {key.minimum}, got {value!r}')
+    if key.above is not None and not value > key.above:
+        raise OptionError(f'{name}: expected more than {key.above}, got {value!r}')
     if key.choices and value not in key.choices:
         raise OptionError(f'{name}: expected one of {", ".join(map(str, key.choices))}, got {value!r}')
     if key.keys:
@@ -232,11 +235,13 @@ def _check_scale(opt):
 
 
 def _check_builds(opt, task):
-    check_network_builds(opt['network_g'], 'network_g')
+    network = check_network_builds(opt['network_g'], 'network_g')
     if task != 'test':
         check_training_builds(opt['train'], 'train')
     if task == 'search':
         check_training_builds(opt['derive']['train'], 'derive.train')
+        check_search(opt, network)
+    check_precisions(opt, network)
 
 
 def _nearest(name, known):

@@ -1,4 +1,5 @@
 """How the tools speak: errors in one line, exit codes."""
+import signal
 import sys
 from contextlib import contextmanager
 
@@ -12,7 +13,8 @@ def run_tool(function, *args):
 
     Returns:
         int: Exit code: what the function returns where that is a number, else 0; 2 after printing the line of a
-        DeCoNASError; 128 and the signal's number after a signal. Other errors are defects and keep their traceback.
+        DeCoNASError; 128 and the signal's number after a signal, 130 after Ctrl-C. Other errors are defects and keep
+        their traceback.
     """
     try:
         code = function(*args)
@@ -23,6 +25,9 @@ def run_tool(function, *args):
     except Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
         return 128 + interrupted.signum
+    except KeyboardInterrupt:
+        print('interrupted; what is finished is kept', file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 @contextmanager

@@ -28,6 +28,11 @@ def choose_device(name=None):
     return torch.device(name)
 
 
+def device_of_run(num_gpu):
+    """torch.device: Where a run with this ``num_gpu`` (int or 'auto') computes."""
+    return torch.device('cuda' if num_gpu != 0 and torch.cuda.is_available() else 'cpu')
+
+
 def device_name(device):
     """str: What a reader needs to judge the times: the GPU, or the processor and how many threads are used."""
     if device.type == 'cuda':

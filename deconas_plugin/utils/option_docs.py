@@ -28,9 +28,13 @@ and `derive`; test files have neither `train` nor `logger`. `--force_yml section
 | `search_x2_quick.yml` | a first look in minutes, on photographs that come with scikit-image |
 | `search_x2.yml`, `search_x3.yml`, `search_x4.yml` | the search of the paper on DIV2K |
 | `search_x2_75G.yml` | a search for the best network of at most 75 G Mult-Adds @720p |
-| `train_DeCoNASNet_x2.yml`, `_x3`, `_x4` | the published network, from scratch; `_from_x2`: started from the x2 one |
+| `train_DeCoNASNet_x2.yml`, `train_DeCoNASNet_x3.yml`, `train_DeCoNASNet_x4.yml` | the published network, from \
+scratch |
+| `train_DeCoNASNet_x3_from_x2.yml`, `train_DeCoNASNet_x4_from_x2.yml` | the same, started from the x2 one |
+| `train_DeCoNASNet_x2_short.yml` | the published network, trained briefly on a CPU |
 | `train_DeCoNASNet_x2_24G.yml` | the searched network of the model zoo |
-| `test_DeCoNASNet_x2.yml`, `_x3`, `_x4` | the published network on Set5, Set14, B100 and Urban100 |
+| `test_DeCoNASNet_x2.yml`, `test_DeCoNASNet_x3.yml`, `test_DeCoNASNet_x4.yml` | the published network on \
+Set5, Set14, B100 and Urban100 |
 
 """
 

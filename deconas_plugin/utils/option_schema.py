@@ -15,6 +15,7 @@ class Key:
         meaning (str): What it does, with its unit.
         default: Its value where it is left out; REQUIRED where it may not be.
         minimum (float | None): Smallest value of a number.
+        above (float | None): A number has to be larger than this.
         choices (tuple): The only values allowed.
         keys (dict[str, Key]): For a mapping of known keys; for a list, the keys of each of its mappings.
         nullable (bool): Whether ``~`` may be given.
@@ -23,6 +24,7 @@ class Key:
     meaning: str
     default: object = None
     minimum: float = None
+    above: float = None
     choices: tuple = ()
     keys: dict = field(default_factory=dict)
 
@@ -37,6 +39,10 @@ def integer(meaning, default=REQUIRED, minimum=1):
 
 def number(meaning, default=REQUIRED, minimum=0):
     return Key('number', meaning, default, minimum)
+
+
+def positive(meaning, default=REQUIRED):
+    return Key('number', meaning, default, above=0)
 
 
 def boolean(meaning, default=False):
@@ -112,7 +118,7 @@ TRAIN = {
     'precision': text('Of the training step; chosen for the device if left out', None, PRECISION),
     'channels_last': boolean('Memory layout of network and images', True),
     'compile': boolean('Compile the network: faster steps on a GPU, minutes before the first; not in a search', False),
-    'grad_clip': number('Largest norm of the gradient; none if left out', None),
+    'grad_clip': positive('Largest norm of the gradient; none if left out', None),
     'skip_loss_over': number('Skip steps whose loss exceeds this many times its running mean; if left out, only steps '
                              'whose loss or gradient is not finite', None, 1),
     'max_skips': integer('Steps skipped in a row after which training stops', 20),

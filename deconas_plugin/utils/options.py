@@ -75,3 +75,11 @@ def plain(value):
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def flat_options(section, prefix=''):
+    """dict: The values of all sections within a section, by their names such as ``train.optim_g.lr``."""
+    flat = {}
+    for key, value in section.items():
+        flat.update(flat_options(value, f'{prefix}{key}.') if isinstance(value, dict) else {f'{prefix}{key}': value})
+    return flat

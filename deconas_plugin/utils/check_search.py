@@ -1,0 +1,54 @@
+"""Tries the parts of a search that would otherwise show hours after its start that they do not take their options."""
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+
+from deconas_plugin.errors import OptionError
+from deconas_plugin.models.deconas_search_model import build_counter
+from deconas_plugin.search.pareto import pareto_front
+from deconas_plugin.search.penalty import Penalty
+from deconas_plugin.search.reward import Score
+from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.utils.trial_build import refusals
+
+
+def check_search(opt, supernet):
+    """Check the controller, the strategy, the penalty and the derivation of a search.
+
+    Args:
+        opt (dict): Options whose sections, keys and types have been checked.
+        supernet (DeCoNASSuperNet): Built from them, on any device, as its weights are not used.
+
+    Raises:
+        OptionError: Something does not take its options, or nothing could be derived.
+    """
+    counter = build_counter(opt, supernet)
+    with refusals('search.penalty', 'this penalty cannot be computed'):
+        Penalty(counter, opt['search']['penalty'])(counter.everything)
+    _check_strategy(opt, supernet.space)
+    _check_derivation(opt['derive'], counter)
+
+
+def _check_strategy(opt, space):
+    """One controller step, with rewards that teach nothing; the random state stays as it is."""
+    network = {key: value for key, value in opt['network_c'].items() if key != 'type'}
+    with torch.random.fork_rng(devices=[]):
+        with refusals('network_c', f'{opt["network_c"]["type"]} cannot be built from {network}'):
+            controller = ARCH_REGISTRY.get(opt['network_c']['type'])(space=space, **network)
+        with refusals('search.strategy', f'no controller step can be made with {opt["search"]["strategy"]}'):
+            strategy = build_strategy(controller, opt['search']['strategy'])
+            genotypes = strategy.ask(opt['search']['num_samples'])
+            strategy.tell(genotypes, [0.0] * len(genotypes))
+
+
+def _check_derivation(derive, counter):
+    if derive.get('max_latency') is not None and counter.latency_table is None:
+        raise OptionError(f'derive.max_latency: expected search.latency_table with it, got {derive["max_latency"]!r} '
+                          'alone; make a table with tools/latency.py, or leave it out')
+    floor = counter.count(counter.nothing).figures()
+    for name in ('params', 'mult_adds'):
+        limit = derive.get(f'max_{name}')
+        if limit is not None and limit < floor[name]:
+            raise OptionError(f'derive.max_{name}: expected at least {floor[name]:,}, which the smallest network of '
+                              f'the space has, got {limit:,}; raise it, or lower network_g.num_feat or num_block')
+    with refusals('derive.front', f'no front can be taken against {derive.get("front")!r}'):
+        pareto_front([Score(counter.everything, 0.0, {})], counter, derive.get('front') or ['mult_adds'])
