@@ -7,7 +7,7 @@ import pytest
 import torch
 from zoo_fixture import make_net
 
-from deconas_plugin.archs.genotype_buffer import encode_genotype
+from deconas_plugin.archs.genotype_buffer import encode_network
 from deconas_plugin.formats.convert import convert
 
 spandrel = pytest.importorskip('spandrel')
@@ -108,4 +108,4 @@ def test_no_network_of_others_is_taken_for_ours(network, arguments):
         state = network(**arguments).state_dict()
     found = next(support for support in registry() if support.architecture.id == 'DeCoNAS')
     assert not found.detect(state)
-    assert not found.detect({**state, 'genotype_code': encode_genotype(make_net().genotype)})
+    assert not found.detect({**state, 'genotype_code': encode_network(make_net().genotype)})

@@ -6,7 +6,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 
 from deconas_plugin.archs.deconas_fused_arch import FusedDeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
-from deconas_plugin.archs.genotype_buffer import decode_genotype, encode_genotype
+from deconas_plugin.archs.genotype_buffer import decode_genotype, decode_residual, encode_network
 from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.archs.pretrained import load_pretrained
 from deconas_plugin.errors import WeightsError
@@ -30,6 +30,10 @@ class DeCoNASNet(DeCoNASSkeleton):
         upscale (int): 2, 3 or 4. Default: 2.
         operations (tuple[str]): Candidate operations in the order of the genotype's bits. Default: the paper's.
         rgb_mean (tuple[float]): Mean of the image channels in [0, 1]. Default: of DIV2K, RGB.
+        tail (str): 'classic', as in the paper, or 'light': one 3x3 convolution to num_out_ch * upscale ** 2 channels
+            and PixelShuffle, for every scale. Default: 'classic'.
+        residual (str): What the network's output is added to: 'none', or the image, upscaled by 'nearest', 'bilinear'
+            or 'bicubic' interpolation, from which training then starts. Default: 'none'.
         pretrained (str | None): Weights of the model zoo to start from, by name. All other arguments then follow from
             them; those that are given must agree.
 
@@ -49,11 +53,13 @@ class DeCoNASNet(DeCoNASSkeleton):
                  upscale=2,
                  operations=PAPER_OPERATIONS,
                  rgb_mean=DIV2K_RGB_MEAN,
-                 pretrained=None):
+                 pretrained=None,
+                 tail='classic',
+                 residual='none'):
         if pretrained is not None:
             given = dict(genotype=genotype, num_in_ch=num_in_ch, num_out_ch=num_out_ch, num_feat=num_feat,
                          num_block=num_block, num_layer=num_layer, upscale=upscale, operations=operations,
-                         rgb_mean=rgb_mean)
+                         rgb_mean=rgb_mean, tail=tail, residual=residual)
             defaults = inspect.signature(DeCoNASNet).parameters
             given = {key: value for key, value in given.items() if value != defaults[key].default}
             options, state = load_pretrained(pretrained, given)
@@ -64,9 +70,9 @@ class DeCoNASNet(DeCoNASSkeleton):
         super().__init__(
             genotype.space, [_derived_block(genotype.space, block, num_feat) for block in genotype.blocks],
             JoinedWeights('conv1x1', num_feat, genotype.global_fusion), num_feat, num_in_ch, num_out_ch, upscale,
-            rgb_mean)
+            rgb_mean, tail, residual)
         self.genotype = genotype
-        self.register_buffer('genotype_code', encode_genotype(genotype))
+        self.register_buffer('genotype_code', encode_network(genotype, residual))
 
     def forward(self, x):
         """Upscale: (N, num_in_ch, H, W) in [0, 1], RGB -> (N, num_out_ch, upscale * H, upscale * W)."""
@@ -83,6 +89,9 @@ class DeCoNASNet(DeCoNASSkeleton):
     def _load_from_state_dict(self, state_dict, prefix, *args):
         # Another genotype often has the same shapes: without this check it would load and compute nonsense.
         code = state_dict.get(prefix + 'genotype_code')
+        if code is not None and decode_residual(code) != self.residual:
+            raise WeightsError(f'weights: they belong to residual {decode_residual(code)}, but this network has '
+                               f'{self.residual}; set network_g.residual to that of the weights')
         if code is not None and not torch.equal(code.cpu(), self.genotype_code.cpu()):
             raise WeightsError(f'weights: they belong to genotype {decode_genotype(code)}, but this network has '
                                f'{self.genotype}; set network_g.genotype to that of the weights')

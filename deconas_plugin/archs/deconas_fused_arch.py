@@ -26,7 +26,7 @@ class FusedDeCoNASNet(DeCoNASForward):
     - Operations of a layer that read the same feature become one dense convolution where that costs no Mult-Adds: they
       are linear, and the ReLU comes after their mean.
     - The first two convolutions become one 5x5 convolution, and so do the upsampler and the last convolution, on the LR
-      grid.
+      grid; a light tail is one convolution already.
 
     Args:
         net (DeCoNASNet): Trained network; it is copied, not changed.
@@ -36,7 +36,7 @@ class FusedDeCoNASNet(DeCoNASForward):
         super().__init__()
         self.genotype = net.genotype
         self.num_feat, self.num_in_ch, self.num_out_ch = net.num_feat, net.num_in_ch, net.num_out_ch
-        self.upscale = net.upscale
+        self.upscale, self.tail_kind, self.residual = net.upscale, net.tail_kind, net.residual
         self.register_buffer('mean', net.mean.clone())
         self.register_buffer('genotype_code', net.genotype_code.clone())
         self.conv_first = copy.deepcopy(net.conv_first)
@@ -46,7 +46,10 @@ class FusedDeCoNASNet(DeCoNASForward):
         self.transitions = copy.deepcopy(net.transitions)
         self.global_fusion = copy.deepcopy(net.global_fusion)
         self.conv_fusion = copy.deepcopy(net.conv_fusion)
-        self.upsample_last = ComposedConv(nn.Sequential(net.upsample, net.conv_last), net.num_feat, net.upscale)
+        if net.tail_kind == 'classic':
+            self.upsample_last = ComposedConv(nn.Sequential(net.upsample, net.conv_last), net.num_feat, net.upscale)
+        else:
+            self.upsample = copy.deepcopy(net.upsample)
         self.to(net.mean.device).requires_grad_(False).eval()
 
     def fuse(self):
@@ -57,7 +60,7 @@ class FusedDeCoNASNet(DeCoNASForward):
         return self.conv_first(x), self.first_two(x)
 
     def tail(self, x):
-        return self.upsample_last(x)
+        return self.upsample_last(x) if self.tail_kind == 'classic' else self.upsample(x)
 
     def forward(self, x):
         """Upscale: (N, num_in_ch, H, W) in [0, 1], RGB -> (N, num_out_ch, upscale * H, upscale * W)."""

@@ -34,6 +34,10 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
         search_fusion (bool): Whether local and global feature fusion are searched too. Default: False.
         share_blocks (bool): Whether all blocks are alike; otherwise each has a genotype of its own. Default: True.
         rgb_mean (tuple[float]): Mean of the image channels in [0, 1]. Default: of DIV2K, RGB.
+        tail (str): 'classic', as in the paper, or 'light': one 3x3 convolution to num_out_ch * upscale ** 2 channels
+            and PixelShuffle, for every scale. Default: 'classic'.
+        residual (str): What the network's output is added to: 'none', or the image, upscaled by 'nearest', 'bilinear'
+            or 'bicubic' interpolation, from which training then starts. Default: 'none'.
 
     Raises:
         OptionError: A size or an operation does not fit.
@@ -49,13 +53,15 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
                  operations=PAPER_OPERATIONS,
                  search_fusion=False,
                  share_blocks=True,
-                 rgb_mean=DIV2K_RGB_MEAN):
+                 rgb_mean=DIV2K_RGB_MEAN,
+                 tail='classic',
+                 residual='none'):
         widths = num_feat if isinstance(num_feat, (list, tuple)) else ()
         space = SearchSpace(num_block, num_layer, operations, search_fusion, share_blocks, widths)
         num_feat = space.widths[-1] if space.widths else num_feat
         super().__init__(space, [_shared_block(space, num_feat) for _ in range(num_block)],
                          SlicedWeights('conv1x1', num_feat, num_block + 1), num_feat, num_in_ch, num_out_ch, upscale,
-                         rgb_mean)
+                         rgb_mean, tail, residual)
         self._options = dict(
             num_in_ch=num_in_ch,
             num_out_ch=num_out_ch,
@@ -64,7 +70,9 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
             num_layer=num_layer,
             upscale=upscale,
             operations=tuple(operations),
-            rgb_mean=tuple(rgb_mean))
+            rgb_mean=tuple(rgb_mean),
+            tail=tail,
+            residual=residual)
         self._slicings = {}
 
     def derived_options(self, genotype):

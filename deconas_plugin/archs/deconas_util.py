@@ -9,6 +9,11 @@ from torch.nn import functional as F
 
 from deconas_plugin.errors import OptionError
 
+# 'classic': 3x3 to num_feat * s * s, PixelShuffle, and 3x3 to the colours, x4 in two stages; 'light': LightUpsampler.
+TAILS = ('classic', 'light')
+# What the network adds its output to: the mean colour ('none'), or the image, interpolated.
+RESIDUALS = ('none', 'nearest', 'bilinear', 'bicubic')
+
 DIV2K_RGB_MEAN = (114.356 / 255, 111.561 / 255, 103.154 / 255)
 
 
@@ -126,6 +131,14 @@ class Upsampler(nn.Sequential):
         super().__init__(*stages)
 
 
+class LightUpsampler(nn.Sequential):
+    """One 3x3 convolution to the colours of the HR pixels, and PixelShuffle: (N,C,H,W) -> (N,num_out_ch,sH,sW)."""
+
+    def __init__(self, upscale, num_feat, num_out_ch):
+        upsampling_stages(upscale)  # refuses what is no scale
+        super().__init__(nn.Conv2d(num_feat, num_out_ch * upscale**2, 3, 1, 1), nn.PixelShuffle(upscale))
+
+
 def upsampling_stages(upscale):
     """tuple[int]: The factors of the upsampling stages.
 
@@ -138,11 +151,22 @@ def upsampling_stages(upscale):
     return stages[upscale]
 
 
+def interpolate(x, upscale, mode):
+    """Upscale an image by plain interpolation: (N, C, H, W) -> (N, C, upscale * H, upscale * W).
+
+    Args:
+        x (Tensor): The image.
+        upscale (int): By how much.
+        mode (str): One of :data:`RESIDUALS` but 'none'.
+    """
+    return F.interpolate(x, scale_factor=upscale, mode=mode, align_corners=None if mode == 'nearest' else False)
+
+
 class DeCoNASForward(nn.Module):
     """The forward pass, for any layout of the weights.
 
-    Subclasses own ``mean``, ``blocks``, ``transitions``, ``global_fusion``, ``conv_fusion`` and what their :meth:`head`
-    and :meth:`tail` need.
+    Subclasses own ``mean``, ``blocks``, ``transitions``, ``global_fusion``, ``conv_fusion``, ``upscale``, ``residual``
+    and what their :meth:`head` and :meth:`tail` need.
     """
 
     def head(self, x):
@@ -163,6 +187,7 @@ class DeCoNASForward(nn.Module):
         Returns:
             Tensor: (N, num_out_ch, upscale * H, upscale * W), about [0, 1].
         """
+        image = x
         shallow, x = self.head(x - self.mean)
         features = [x]
         for index, block in enumerate(self.blocks):
@@ -170,7 +195,10 @@ class DeCoNASForward(nn.Module):
                 x = self.transitions[index - 1](torch.cat(features, dim=1))
             features.append(block(x, genotype.blocks[index]))
         fused = self.global_fusion(Features(features).joined(genotype.global_fusion), genotype.global_fusion)
-        return self.tail(self.conv_fusion(fused) + shallow) + self.mean
+        upscaled = self.tail(self.conv_fusion(fused) + shallow)
+        if self.residual == 'none':
+            return upscaled + self.mean
+        return upscaled + interpolate(image, self.upscale, self.residual)
 
 
 class DeCoNASSkeleton(DeCoNASForward):
@@ -184,10 +212,16 @@ class DeCoNASSkeleton(DeCoNASForward):
         num_in_ch, num_out_ch (int): Image channels.
         upscale (int): 2, 3 or 4.
         rgb_mean (tuple[float]): Mean of the image channels in [0, 1], subtracted and added back.
+        tail (str): One of :data:`TAILS`.
+        residual (str): One of :data:`RESIDUALS`.
     """
 
-    def __init__(self, space, blocks, global_fusion, num_feat, num_in_ch, num_out_ch, upscale, rgb_mean):
+    def __init__(self, space, blocks, global_fusion, num_feat, num_in_ch, num_out_ch, upscale, rgb_mean,
+                 tail='classic', residual='none'):
         super().__init__()
+        for key, value, choices in (('tail', tail, TAILS), ('residual', residual, RESIDUALS)):
+            if value not in choices:
+                raise OptionError(f'{key}: expected one of {", ".join(choices)}, got {value!r}')
         if not num_in_ch == num_out_ch == len(rgb_mean):
             raise OptionError(f'num_in_ch, num_out_ch, rgb_mean: expected as many means as channels, the same in and '
                               f'out, got {num_in_ch}, {num_out_ch} and {len(rgb_mean)} means')
@@ -196,6 +230,8 @@ class DeCoNASSkeleton(DeCoNASForward):
         self.num_in_ch = num_in_ch
         self.num_out_ch = num_out_ch
         self.upscale = upscale
+        self.tail_kind = tail
+        self.residual = residual
         # Part of the state, because the weights are worth nothing with another mean.
         self.register_buffer('mean', torch.tensor(rgb_mean).view(1, -1, 1, 1))
         self.conv_first = nn.Conv2d(num_in_ch, num_feat, 3, 1, 1)
@@ -206,8 +242,16 @@ class DeCoNASSkeleton(DeCoNASForward):
             nn.Conv2d((block + 1) * num_feat, num_feat, 1) for block in range(1, space.num_block))
         self.global_fusion = global_fusion
         self.conv_fusion = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
-        self.upsample = Upsampler(upscale, num_feat)
-        self.conv_last = nn.Conv2d(num_feat, num_out_ch, 3, 1, 1)
+        if tail == 'classic':
+            self.upsample = Upsampler(upscale, num_feat)
+            self.conv_last = nn.Conv2d(num_feat, num_out_ch, 3, 1, 1)
+        else:
+            self.upsample, self.conv_last = LightUpsampler(upscale, num_feat, num_out_ch), nn.Identity()
+        if residual != 'none':
+            # Training starts from the interpolated image.
+            last = self.conv_last if tail == 'classic' else self.upsample[0]
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     @property
     def widths(self):

@@ -49,13 +49,16 @@ class ComplexityCounter:
         space (SearchSpace): The search space; where it has widths, they take the place of num_feat.
         num_feat, num_in_ch, num_out_ch, upscale (int): The network, as in DeCoNASNet.
         latency_table (LatencyTable | None): Measured on the device that matters; needed for latency only.
+        tail, residual (str): The network, as in DeCoNASNet. An interpolation has no parameters and no Mult-Adds, as
+            these are of convolutions, but takes time.
 
     Attributes:
         widths (tuple[int]): Numbers of channels that a network may have, ascending.
         num_feat (int): The largest of them.
     """
 
-    def __init__(self, space, num_feat=64, num_in_ch=3, num_out_ch=3, upscale=2, latency_table=None):
+    def __init__(self, space, num_feat=64, num_in_ch=3, num_out_ch=3, upscale=2, latency_table=None,
+                 tail='classic', residual='none'):
         self.space = space
         self.widths = space.widths or (num_feat, )
         self.num_feat = self.widths[-1]
@@ -63,6 +66,8 @@ class ComplexityCounter:
         self.num_out_ch = num_out_ch
         self.upscale = upscale
         self.latency_table = latency_table
+        self.tail = tail
+        self.residual = residual
         width, height = (size // upscale for size in OUTPUT_SIZE_720P)
         self.pixels = width * height
         self._costs = {}
@@ -70,7 +75,8 @@ class ComplexityCounter:
     @classmethod
     def of(cls, net, latency_table=None):
         """ComplexityCounter: For the space and sizes of a built DeCoNASSuperNet or DeCoNASNet."""
-        return cls(net.space, net.num_feat, net.num_in_ch, net.num_out_ch, net.upscale, latency_table)
+        return cls(net.space, net.num_feat, net.num_in_ch, net.num_out_ch, net.upscale, latency_table,
+                   net.tail_kind, net.residual)
 
     def count(self, genotype):
         """Cost: Of the network derived from a genotype; only what reaches its output."""
@@ -196,6 +202,9 @@ class ComplexityCounter:
         cost += self._conv(9 * feat * feat, feat, pixels) * 2  # before the first block, after the global fusion
         for block in range(1, self.space.num_block):
             cost += self._conv((block + 1) * feat * feat, feat, pixels)
+        if self.tail == 'light':
+            num_written = self.num_out_ch * self.upscale**2
+            return cost + self._conv(9 * feat * num_written, num_written, pixels)
         for factor in upsampling_stages(self.upscale):
             cost += self._conv(9 * feat * feat * factor**2, feat * factor**2, pixels)
             pixels *= factor**2

@@ -76,5 +76,8 @@ def searched_parts(counter):
 def network_sizes(counter):
     """dict: What a table depends on."""
     space = counter.space
-    return dict(num_feat=list(space.widths) or counter.num_feat, num_block=space.num_block, num_layer=space.num_layer,
-                upscale=counter.upscale, operations=list(space.operations))
+    sizes = dict(num_feat=list(space.widths) or counter.num_feat, num_block=space.num_block, num_layer=space.num_layer,
+                 upscale=counter.upscale, operations=list(space.operations))
+    # Only where they are not the paper's, which tables that know nothing of them were measured with.
+    others = {'tail': (counter.tail, 'classic'), 'residual': (counter.residual, 'none')}
+    return {**sizes, **{name: value for name, (value, default) in others.items() if value != default}}

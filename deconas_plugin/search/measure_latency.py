@@ -156,7 +156,8 @@ class _Skeleton(DeCoNASSkeleton):
 
 def _skeleton(counter, num_feat):
     return _Skeleton(counter.space, [_PassOn() for _ in range(counter.space.num_block)], _PassOn(), num_feat,
-                     counter.num_in_ch, counter.num_out_ch, counter.upscale, (0.5, ) * counter.num_in_ch)
+                     counter.num_in_ch, counter.num_out_ch, counter.upscale, (0.5, ) * counter.num_in_ch,
+                     counter.tail, counter.residual)
 
 
 def _device_name(device):

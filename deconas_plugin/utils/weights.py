@@ -4,8 +4,8 @@ from pathlib import Path
 import torch
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.genotype_buffer import decode_genotype
-from deconas_plugin.archs.network_options import is_fused, network_options, upscale_of
+from deconas_plugin.archs.genotype_buffer import decode_genotype, decode_residual
+from deconas_plugin.archs.network_options import is_fused, network_options, tail_of, upscale_of
 from deconas_plugin.errors import DeCoNASError, WeightsError
 from deconas_plugin.utils.state_files import load_state
 from deconas_plugin.zoo.catalogue import load_zoo
@@ -81,6 +81,14 @@ def _check_genotype(state, expected, source):
         if found != wanted:
             raise WeightsError(f'{source}: expected weights of genotype {wanted}, found those of {found}; '
                                'set network_g.genotype to that of the weights')
+        found, wanted = (decode_residual(weights['genotype_code']) for weights in (state, expected))
+        if found != wanted:
+            raise WeightsError(f'{source}: expected weights of residual {wanted}, found those of {found}; '
+                               'set network_g.residual to that of the weights')
+        found, wanted = (tail_of(weights) for weights in (state, expected))
+        if found != wanted:
+            raise WeightsError(f'{source}: expected weights of tail {wanted}, found those of {found}; '
+                               'set network_g.tail to that of the weights')
 
 
 def _check_scale(state, expected, source):

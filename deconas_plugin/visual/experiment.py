@@ -164,7 +164,7 @@ class Experiment:
     @cached_property
     def counter(self):
         """ComplexityCounter: Of the searched networks."""
-        keys = ('num_feat', 'num_in_ch', 'num_out_ch', 'upscale')
+        keys = ('num_feat', 'num_in_ch', 'num_out_ch', 'upscale', 'tail', 'residual')
         return ComplexityCounter(self.space, **{key: self.network[key] for key in keys if key in self.network})
 
     @cached_property
