@@ -24,6 +24,10 @@ class Features(list):
         super().__init__(features)
         self._joined = {}
 
+    def keep_joined(self, later):
+        """Free what was joined, all but what ``later`` (Iterable[tuple[int]]) will ask for again."""
+        self._joined = {inputs: self._joined[inputs] for inputs in self._joined.keys() & set(later)}
+
     def joined(self, inputs):
         """Tensor: The features ``inputs`` (tuple[int]) joined along the channels, (N, len(inputs) * C, H, W).
 
@@ -52,11 +56,20 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x, scale=1):
         """The attention of ``scale * x``, where ``scale`` costs no pass over the image."""
-        # A sum: the gradient of an average pooling is divided image by image, that of a sum is not even written out.
+        return x * (scale * torch.sigmoid(self.excite(F.relu(self.squeeze(self._average(x) * scale)))))
+
+    def _average(self, x):
+        """(N, C, H, W) -> (N, C, 1, 1)."""
         # In fp16 the sum over a large image is beyond all numbers.
-        total = x.sum((2, 3), keepdim=True, dtype=torch.float32 if x.dtype == torch.float16 else None)
-        average = (total * (scale / (x.shape[2] * x.shape[3]))).to(x.dtype)
-        return x * (scale * torch.sigmoid(self.excite(F.relu(self.squeeze(average)))))
+        wide = torch.float32 if x.dtype == torch.float16 else None
+        if self.training:
+            # The gradient of an average is divided pixel by pixel and written out, in another memory layout: 8 % of a
+            # training step in bf16. That of a sum is neither.
+            return (x.sum((2, 3), keepdim=True, dtype=wide) / (x.shape[2] * x.shape[3])).to(x.dtype)
+        if wide:
+            return x.mean((2, 3), keepdim=True, dtype=wide).to(x.dtype)
+        # What exporters and other runtimes know as global average pooling.
+        return F.adaptive_avg_pool2d(x, 1)
 
 
 class DenseLayer(nn.Module):
@@ -114,9 +127,8 @@ class DenseBlock(nn.Module):
             # A dead layer's place is kept, so that the numbers of the features stay right.
             live = k in genotype.live_layers
             features.append(self.layers[str(k)](features, layer_inputs) if live else None)
-            if not torch.is_grad_enabled():
-                # A later layer rarely joins the same features, and only gradients need the joined ones anyway.
-                features = Features(features)
+            features.keep_joined(inputs for later in genotype.live_layers if later > k
+                                 for inputs in genotype.layer_inputs[later])
         features[0] = x
         return x + self.local_fusion(Features(features).joined(genotype.local_fusion), genotype.local_fusion)
 

@@ -1,0 +1,94 @@
+"""The forward pass as other programs get it: traced, exported, in OpenVINO, fused or not."""
+import copy
+import warnings
+
+import pytest
+import torch
+
+from deconas_plugin.archs.deconas_util import ChannelAttention
+from deconas_plugin.utils.weights import load_network
+from deconas_plugin.zoo.catalogue import load_zoo
+
+openvino = pytest.importorskip('openvino')
+
+SIZES = ((24, 32), (17, 41), (40, 9))
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope='module', params=[(name, fused) for name in load_zoo().entries for fused in (False, True)],
+                ids=lambda param: f'{param[0]}-{"fused" if param[1] else "plain"}')
+def net(request):
+    name, fused = request.param
+    net = load_network(name).requires_grad_(False)
+    return net.fuse() if fused else net
+
+
+def image(height, width, number=1):
+    return torch.rand(number, 3, height, width, generator=torch.Generator().manual_seed(height))
+
+
+def assert_equals(net, run):
+    for size in SIZES:
+        assert (torch.as_tensor(run(image(*size))) - net(image(*size))).abs().max() < TOLERANCE, size
+
+
+def in_openvino(model):
+    compiled = openvino.Core().compile_model(model, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+    return lambda x: compiled([x.numpy()])[0]
+
+
+@pytest.fixture(scope='module')
+def traced(net):
+    # With gradients on, as they are when nobody thinks of them.
+    with warnings.catch_warnings(action='ignore'):
+        return torch.jit.trace(net, image(16, 12))
+
+
+@pytest.fixture(scope='module')
+def exported(net):
+    size = {0: torch.export.Dim('batch', max=64), 2: torch.export.Dim('height', min=8, max=4096),
+            3: torch.export.Dim('width', min=8, max=4096)}
+    return torch.export.export(net, (image(16, 12, number=2), ), dynamic_shapes=(size, ))
+
+
+def test_traced(net, traced):
+    assert_equals(net, traced)
+
+
+def test_exported(net, exported):
+    assert_equals(net, exported.module())
+
+
+def test_openvino_takes_what_was_traced(net, traced):
+    assert_equals(net, in_openvino(openvino.convert_model(traced, input=[openvino.PartialShape([-1, 3, -1, -1])])))
+
+
+def test_openvino_takes_what_was_exported(net, exported):
+    assert_equals(net, in_openvino(openvino.convert_model(exported)))
+
+
+def test_the_graph_has_one_average_pooling_for_each_attention(net, traced):
+    pools = [node for node in traced.inlined_graph.nodes() if node.kind() == 'aten::adaptive_avg_pool2d']
+    assert len(pools) == sum(isinstance(module, ChannelAttention) for module in net.modules())
+
+
+def test_gradients_on_or_off_make_no_other_graph(net, traced):
+    with torch.no_grad(), warnings.catch_warnings(action='ignore'):
+        without = torch.jit.trace(net, image(16, 12))
+    kinds = [[node.kind() for node in one.inlined_graph.nodes()] for one in (traced, without)]
+    assert kinds[0] == kinds[1]
+
+
+def test_the_average_of_a_training_step_is_that_of_inference():
+    torch.manual_seed(0)
+    attention = ChannelAttention(8)
+    inference = copy.deepcopy(attention).eval()
+    x = torch.rand(2, 8, 5, 7)
+    assert torch.allclose(attention(x, 0.5), inference(x, 0.5), atol=1e-6)
+    assert torch.allclose(attention(x, 0.5), attention(x * 0.5), atol=1e-6)
+
+
+def test_the_average_of_a_large_image_in_fp16_is_finite():
+    attention = ChannelAttention(8).eval().half().requires_grad_(False)
+    x = torch.full((1, 8, 300, 400), 3, dtype=torch.float16)
+    assert torch.isfinite(attention(x)).all()
