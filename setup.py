@@ -46,8 +46,11 @@ setup(
         'tqdm',
     ],
     extras_require={
-        'dev': ['hypothesis', 'onnx', 'onnxruntime', 'onnxscript', 'pytest', 'ruff', 'spandrel'],
+        'dev': ['hypothesis', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript', 'openvino', 'pnnx', 'pytest', 'ruff',
+                'spandrel'],
+        'ncnn': ['ncnn', 'pnnx'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
+        'openvino': ['openvino'],
         'spandrel': ['spandrel'],
     },
 )

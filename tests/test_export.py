@@ -15,8 +15,14 @@ SIZES = ((24, 32), (17, 41), (40, 9))
 TOLERANCE = 1e-4
 
 
-@pytest.fixture(scope='module', params=[(name, fused) for name in load_zoo().entries for fused in (False, True)],
-                ids=lambda param: f'{param[0]}-{"fused" if param[1] else "plain"}')
+# The lightest in every test run; the others say the same about larger networks.
+QUICK = 'DeCoNASNet_x2_24G'
+NETWORKS = [pytest.param((name, fused), id=f'{name}-{"fused" if fused else "plain"}',
+                         marks=() if name == QUICK else pytest.mark.slow)
+            for name in load_zoo().entries for fused in (False, True)]
+
+
+@pytest.fixture(scope='module', params=NETWORKS)
 def net(request):
     name, fused = request.param
     net = load_network(name).requires_grad_(False)
