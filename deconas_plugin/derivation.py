@@ -1,6 +1,7 @@
 """The derivation as the tools run it: score, choose, write, show."""
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from deconas_plugin.search.derivation_files import DerivationFiles
 from deconas_plugin.search.derive import Budget, derive
 from deconas_plugin.search.experiment import SearchExperiment
 from deconas_plugin.search.pareto import pareto_front
+from deconas_plugin.search.reward_signal import RewardSignal, block_gain
 from deconas_plugin.utils.paths import shown
 
 SHOWN = 5
@@ -47,6 +49,7 @@ def run_derivation(folder,
     budget = Budget(**{key: options.get(key) if limit is None else limit for key, limit in limits.items()})
     scores = derive(experiment.strategy, experiment.reward, experiment.reward_set, experiment.counter, num_samples,
                     budget, experiment.opt['search']['reward']['batch_size'])
+    signal = _signal(experiment, scores)
     files = DerivationFiles(experiment, name)
     front = pareto_front(scores, experiment.counter, options.get('front') or ['mult_adds'])
     files.write(scores, front, {
@@ -54,16 +57,28 @@ def run_derivation(folder,
         'checkpoint': experiment.iteration,
         'candidates': len(scores),
         'reward_patches': len(experiment.reward_set),
+        **({f'psnr_{key}': round(value, 5) for key, value in signal.figures().items()} if signal else {}),
         **vars(budget),
         'manual_seed': experiment.opt['manual_seed'],
         'seconds': round(time.time() - started, 1),
     })
-    _show(scores, front, experiment.counter, files)
+    _show(scores, front, experiment.counter, files, signal)
     return files
 
 
-def _show(scores, front, counter, files):
+def _signal(experiment, scores):
+    """RewardSignal | None: Of the candidates, on the whole reward set."""
+    signal = RewardSignal.of(scores)
+    if signal is None:
+        return None
+    batches = list(experiment.reward_set.batches(experiment.opt['search']['reward']['batch_size']))
+    return replace(signal, block_gain=block_gain(experiment.reward, scores[:1], batches))
+
+
+def _show(scores, front, counter, files, signal):
     console = Console()
+    if signal and not signal.ranks:
+        console.print(f'{signal.warning}.', style='yellow', soft_wrap=True)
     console.print(_table(f'Derived: the best of {len(scores)} candidates is the first', scores[:SHOWN], counter))
     console.print(_table('Pareto front, cheapest first', front, counter))
     console.print(f'Genotype and weights: {shown(files.genotype.parent)}', soft_wrap=True)

@@ -3,6 +3,8 @@
 Paper: Neural Architecture Search for Image Super-Resolution Using Densely Constructed Search Space: DeCoNAS
 (https://arxiv.org/abs/2104.09048).
 """
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -115,6 +117,8 @@ class DenseBlock(nn.Module):
         local_fusion (OperationWeights): 1x1 convolution over block input and layer outputs.
     """
 
+    switched_off = False  # of all blocks, see blocks_off
+
     def __init__(self, layers, local_fusion):
         super().__init__()
         self.layers = nn.ModuleDict({str(k): layer for k, layer in layers.items()})
@@ -122,6 +126,8 @@ class DenseBlock(nn.Module):
 
     def forward(self, x, genotype):
         """(N, C, H, W) -> (N, C, H, W), through the layers of a BlockGenotype that reach the output."""
+        if self.switched_off:
+            return x
         features = Features([F.relu(x)])
         for k, layer_inputs in enumerate(genotype.layer_inputs):
             # A dead layer's place is kept, so that the numbers of the features stay right.
@@ -131,6 +137,16 @@ class DenseBlock(nn.Module):
                                  for inputs in genotype.layer_inputs[later])
         features[0] = x
         return x + self.local_fusion(Features(features).joined(genotype.local_fusion), genotype.local_fusion)
+
+
+@contextmanager
+def blocks_off():
+    """Context in which every densely connected block of any network returns its input."""
+    DenseBlock.switched_off = True
+    try:
+        yield
+    finally:
+        DenseBlock.switched_off = False
 
 
 class Upsampler(nn.Sequential):

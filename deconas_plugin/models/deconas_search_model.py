@@ -17,6 +17,7 @@ from deconas_plugin.search.history import SearchHistory
 from deconas_plugin.search.latency_table import LatencyTable
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Reward
+from deconas_plugin.search.reward_signal import SignalProbe
 from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.search.weight_sampling import WeightSampler
 from deconas_plugin.training.part_times import PartTimes
@@ -34,8 +35,9 @@ class DeCoNASSearchModel(DeCoNASModel):
     follows: ``search.controller_steps`` times genotypes are sampled, scored on held-out patches with the shared
     weights, and the strategy is told their rewards.
 
-    Besides BasicSR's files it writes ``search_history.jsonl`` (every scored genotype), ``bit_probabilities.jsonl`` and
-    ``options.yml`` into the experiment folder, and ``net_c_*.pth`` beside ``net_g_*.pth``.
+    Besides BasicSR's files it writes ``search_history.jsonl`` (every scored genotype), ``bit_probabilities.jsonl``,
+    ``signal.jsonl`` (whether the rewards of a round rank anything) and ``options.yml`` into the experiment folder, and
+    ``net_c_*.pth`` beside ``net_g_*.pth``.
 
     Args:
         opt (dict): BasicSR's options with a ``search`` section; see options/README.md.
@@ -53,6 +55,8 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.counter = build_counter(self.opt, self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
+        self.probe = SignalProbe(self.reward, self.reward_set, search_opt['reward']['batch_size'],
+                                 self.opt['manual_seed'])
         self.rng = random.Random(self.opt['manual_seed'])
         self.weight_sampler = WeightSampler(self.strategy, self.supernet.space, self.rng,
                                             search_opt.get('weight_sampling', 'strategy'), search_opt['warmup_iter'])
@@ -128,10 +132,26 @@ class DeCoNASSearchModel(DeCoNASModel):
             add_bit_probabilities(self.tb_logger, self.history.probabilities, current_iter)
         mean = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         self.watch.round_ended(mean, current_iter)
+        mean.update(self.measure_signal(current_iter))
         self.round_log = {f'search/{name}': value for name, value in mean.items()}
         values = ', '.join(f'{name} {value:.4f}' for name, value in mean.items())
         get_root_logger().info(f'Controller round at iter {current_iter}, {steps} steps in '
-                               f'{time.time() - started:.1f} s: {values}. Best: {self.history.best}')
+                               f'{time.time() - started:.1f} s: {values}. Best: {self.best}')
+
+    def measure_signal(self, current_iter):
+        """dict[str, float]: The figures of the RewardSignal after a round, for the log; the history gets them too."""
+        # Every process measures the same: it takes a few percent of the round, and nothing need be sent.
+        signal = self.probe.measure()
+        self.watch.signal_measured(signal, current_iter)
+        if signal is None:
+            return {}
+        self.history.add_signal(current_iter, signal)
+        return signal.figures()
+
+    @property
+    def best(self):
+        """str: The best genotype of the last round; where rewards are noise there is none."""
+        return 'none, as the rewards are noise' if self.watch.blind else self.history.best
 
     def score(self, genotypes, batch):
         """list[Score]: What genotypes earn on a batch; each process scores its share, all get the result."""
@@ -143,7 +163,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         """dict: What a display shows besides the loss: of the last controller round, and its best genotype."""
         shown = ('psnr', 'reward', 'baseline', 'entropy')
         values = {name: self.round_log[f'search/{name}'] for name in shown if f'search/{name}' in self.round_log}
-        return {**values, 'best': self.history.best} if values else {}
+        return {**values, 'best': self.best} if values else {}
 
     def save_networks(self, name):
         super().save_networks(name)

@@ -1,4 +1,4 @@
-"""Looks after the search: rewards that are not finite, and a controller that has stopped to explore."""
+"""Looks after the search: rewards that are not finite or say nothing, and a controller that has stopped to explore."""
 import math
 
 from basicsr.utils import get_root_logger
@@ -16,6 +16,7 @@ class ControllerWatch:
         self.min_entropy = min_entropy
         self.dropped = 0
         self.collapsed = False
+        self.blind = False
 
     def usable(self, scores, current_iter):
         """Leave out what must not reach the strategy.
@@ -51,10 +52,22 @@ class ControllerWatch:
                 f'{self.min_entropy:.3f}, it proposes hardly more than one genotype. Raise '
                 'search.strategy.entropy_weight or lower search.strategy.lr if that is too early.')
 
+    def signal_measured(self, signal, current_iter):
+        """Report that rewards are noise once, when they become it.
+
+        Args:
+            signal (RewardSignal | None): Of the round; None where nothing could be measured.
+            current_iter (int): Weight steps so far.
+        """
+        was_blind, self.blind = self.blind, signal is not None and not signal.ranks
+        if self.blind and not was_blind:
+            get_root_logger().warning(f'{signal.warning} (iter {current_iter}).')
+
     def state_dict(self):
         """dict: For :meth:`load_state_dict`."""
-        return {'dropped': self.dropped, 'collapsed': self.collapsed}
+        return {'dropped': self.dropped, 'collapsed': self.collapsed, 'blind': self.blind}
 
     def load_state_dict(self, state):
         """Continue from :meth:`state_dict`."""
         self.dropped, self.collapsed = state['dropped'], state['collapsed']
+        self.blind = state.get('blind', False)  # states of earlier versions lack it

@@ -14,7 +14,7 @@ from deconas_plugin.utils.atomic import explained
 
 
 class SearchHistory:
-    """Appends to ``search_history.jsonl`` and ``bit_probabilities.jsonl`` in an experiment folder.
+    """Appends to ``search_history.jsonl``, ``bit_probabilities.jsonl`` and ``signal.jsonl`` in an experiment folder.
 
     Args:
         folder (str | Path): The experiment folder.
@@ -26,6 +26,7 @@ class SearchHistory:
         self.writes = writes
         self.scores_path = Path(folder, 'search_history.jsonl')
         self.probabilities_path = Path(folder, 'bit_probabilities.jsonl')
+        self.signal_path = Path(folder, 'signal.jsonl')
         self.counter = counter
         self.started = time.time()
         self._round, self._best = [], None
@@ -66,6 +67,10 @@ class SearchHistory:
             'probabilities': [round(value, 5) for value in probabilities]
         }])
 
+    def add_signal(self, current_iter, signal):
+        """Record the RewardSignal of a round."""
+        self._append(self.signal_path, [{'iter': current_iter, **signal.figures()}])
+
     @property
     def probabilities(self):
         """list[list[float]]: Of every round so far, (rounds, bits)."""
@@ -90,8 +95,9 @@ class SearchHistory:
 
     def state_dict(self):
         """dict: Where the files and the search are now. What they hold up to here survives a power failure."""
+        paths = (self.scores_path, self.probabilities_path, self.signal_path)
         return {
-            'sizes': {path.name: _synced_size(path) for path in (self.scores_path, self.probabilities_path)},
+            'sizes': {path.name: _synced_size(path) for path in paths},
             'seconds': time.time() - self.started,
             'best': self._found(),
         }

@@ -1,5 +1,5 @@
 """What a genotype earns: PSNR with shared weights on held-out patches, less what it costs."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from basicsr.metrics.psnr_ssim import calculate_psnr_pt
@@ -15,10 +15,12 @@ class Score:
         genotype (Genotype): Which.
         psnr (float): Mean PSNR over the patches, in dB.
         penalties (dict[str, float]): Parts of the penalty by measure, weighted, in dB.
+        patch_psnrs (list[float] | None): PSNR of every patch, in dB, where it was measured.
     """
     genotype: object
     psnr: float
     penalties: dict
+    patch_psnrs: list = field(default=None, compare=False, repr=False)
 
     @property
     def reward(self):
@@ -58,22 +60,23 @@ class Reward:
         training = self.supernet.training
         self.supernet.eval()
         # One transfer for all: a GPU goes on while the next genotype's operations are being launched.
-        psnrs = torch.stack([self._psnr(genotype, batches) for genotype in genotypes]).tolist()
+        psnrs = torch.stack([self._psnrs(genotype, batches) for genotype in genotypes])
+        means = (psnrs.sum(1) / psnrs.shape[1]).tolist()
         self.supernet.train(training)
-        return [Score(genotype, psnr, self.penalty(genotype)) for genotype, psnr in zip(genotypes, psnrs, strict=True)]
+        return [Score(genotype, mean, self.penalty(genotype), row)
+                for genotype, mean, row in zip(genotypes, means, psnrs.tolist(), strict=True)]
 
-    def _psnr(self, genotype, batches):
-        return mean_psnr(lambda lq: self.supernet(lq, genotype), batches, self)
+    def _psnrs(self, genotype, batches):
+        return patch_psnrs(lambda lq: self.supernet(lq, genotype), batches, self)
 
 
-def mean_psnr(net, batches, reward):
-    """Tensor: Mean PSNR in dB of a network (a function of LR images), measured as a Reward does; still on
-    the device."""
-    total = count = 0
+def patch_psnrs(net, batches, reward):
+    """Tensor: PSNR in dB of a network (a function of LR images) on every patch, (P,), measured as a Reward does; still
+    on the device."""
+    psnrs = []
     for lq, gt in batches:
         with autocast(reward.precision, lq.device):
             output = net(lq)
         output = output.float().clamp(0, 1)
-        total += calculate_psnr_pt(output, gt, reward.crop_border, test_y_channel=reward.test_y_channel).sum()
-        count += len(lq)
-    return total / count
+        psnrs.append(calculate_psnr_pt(output, gt, reward.crop_border, test_y_channel=reward.test_y_channel))
+    return torch.cat(psnrs)

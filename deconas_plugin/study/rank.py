@@ -9,7 +9,7 @@ from basicsr.utils.registry import DATASET_REGISTRY
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.data.patch_draw import PatchDraw
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.reward import mean_psnr
+from deconas_plugin.search.reward import patch_psnrs
 from deconas_plugin.study.statistics import rank_correlation
 from deconas_plugin.utils.precision import autocast, resolve_precision
 
@@ -96,7 +96,7 @@ def train_alone(experiment, genotype, num_steps, seed=0):
         schedule.step()
     batches = list(experiment.reward_set.batches(opt['search']['reward']['batch_size']))
     with torch.no_grad():
-        return float(mean_psnr(net.eval(), batches, experiment.reward))
+        return float(patch_psnrs(net.eval(), batches, experiment.reward).mean())
 
 
 def _batches(dataset, num_steps, batch_size, seed):

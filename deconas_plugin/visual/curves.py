@@ -91,6 +91,23 @@ def draw_band(iterations, values, label, name='median', lines=(), bound=None):
     return figure
 
 
+def draw_signal(iterations, signals):
+    """Draw whether rewards ranked anything.
+
+    Args:
+        iterations (ndarray): (rounds,).
+        signals (list[RewardSignal]): Of each round.
+
+    Returns:
+        dict[str, Figure]: Charts by what they show.
+    """
+    spread = {'between genotypes': (iterations, [signal.spread for signal in signals]),
+              'noise of the patches': (iterations, [signal.noise for signal in signals])}
+    gain = {'blocks': (iterations, [signal.block_gain for signal in signals])}
+    return {'What PSNR differs by': draw_series(spread, 'PSNR (dB)'),
+            'What the blocks bring': draw_series(gain, 'PSNR (dB)')}
+
+
 @styled
 def draw_series(series, label):
     """Draw series with iterations of their own; the axis is logarithmic where they span more than a decade.

@@ -11,6 +11,7 @@ from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError
 from deconas_plugin.search.comparable import comparable
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.reward_signal import RewardSignal
 from deconas_plugin.search.search_space import PAPER_OPERATIONS, SearchSpace
 from deconas_plugin.visual.train_log import parse_log
 
@@ -80,6 +81,16 @@ class Experiment:
             return np.array([row['iter'] for row in rows], dtype=float), probabilities
         except (KeyError, ValueError) as error:
             raise DataError('bit_probabilities.jsonl: expected iter and as many probabilities in every line') from error
+
+    @cached_property
+    def signal(self):
+        """tuple[ndarray, list[RewardSignal]]: Iterations (rounds,), and what the rewards of each round said."""
+        rows = self._json_lines('signal.jsonl')
+        try:
+            signals = [RewardSignal(*(float(row[name]) for name in ('spread', 'noise', 'block_gain'))) for row in rows]
+            return np.array([row['iter'] for row in rows], dtype=float), signals
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError('signal.jsonl: expected iter, spread, noise and block_gain in every line') from error
 
     @cached_property
     def timing(self):

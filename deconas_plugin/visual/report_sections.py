@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from deconas_plugin.errors import DataError, DeCoNASError
-from deconas_plugin.visual.curves import COSTS, draw_search, draw_series
+from deconas_plugin.visual.curves import COSTS, draw_search, draw_series, draw_signal
 from deconas_plugin.visual.draw import draw_genotype
 from deconas_plugin.visual.formats import duration, giga, kilo
 from deconas_plugin.visual.genotype_strip import genotype_strip
@@ -70,6 +70,8 @@ def drawing(experiment):
 def search_curves(experiment):
     """list[tuple[str, Markup]]: Title and chart each."""
     figures = draw_search(experiment.history, experiment.space.num_bits)
+    with suppress(DataError):  # searches of earlier versions have not measured it
+        figures.update(draw_signal(*experiment.signal))
     return _charts(figures, 'search')
 
 

@@ -4,7 +4,15 @@ from deconas_plugin.visual.formats import duration, giga, kilo, power_of_two
 
 
 def status(experiment):
-    """str: How far the experiment is, in one line."""
+    """str: How far the experiment is, in one line; in a second sentence, where so, that its ranking is noise."""
+    try:
+        signal = experiment.signal[1][-1]
+        return _progress(experiment) + ('' if signal.ranks else f' {signal.warning}.')
+    except DataError:
+        return _progress(experiment)
+
+
+def _progress(experiment):
     if experiment.is_derived:
         return 'Finished: a genotype is derived.'
     try:
@@ -23,7 +31,7 @@ def status(experiment):
 def tiles(experiment):
     """list[tuple[str, str, str]]: Label, figure and note; those that are not known yet are left out."""
     found = []
-    for tile in (_psnr, _reward, _params, _mult_adds, _scored, _validation, _time):
+    for tile in (_psnr, _reward, _signal, _params, _mult_adds, _scored, _validation, _time):
         try:
             found.append(tile(experiment))
         except DeCoNASError:
@@ -38,6 +46,12 @@ def _psnr(experiment):
 def _reward(experiment):
     history = experiment.history
     return 'Best reward', f'{history["reward"][experiment.best(1)[0]]:.2f} dB', 'last round, PSNR less penalty'
+
+
+def _signal(experiment):
+    signal = experiment.signal[1][-1]
+    return ('Spread of genotypes', f'{signal.spread:.3f} dB',
+            f'noise {signal.noise:.3f} dB, blocks bring {signal.block_gain:.2f} dB')
 
 
 def _params(experiment):
