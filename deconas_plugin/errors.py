@@ -33,11 +33,11 @@ class DivergenceError(DeCoNASError):
 
 
 class Interrupted(Exception):
-    """A signal asked to stop and the work has been saved.
+    """A signal or the clock asked to stop and the work has been saved.
 
     Args:
         message (str): One line that says what was saved and how to go on.
-        signum (int): The signal.
+        signum (int): The signal, 0 for the clock.
     """
 
     def __init__(self, message, signum):

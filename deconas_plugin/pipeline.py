@@ -76,13 +76,13 @@ def run_training(task, args, root=None):
 
     Raises:
         DeCoNASError: Options, data or state cannot be used (no folder was made), or training diverged.
-        Interrupted: A signal asked to stop; the last step has been saved.
+        Interrupted: A signal or train.max_minutes asked to stop; the last step has been saved.
     """
     given = checked_options(task, args.opt, args.force_yml)
     with process_group(args.launcher, given['num_gpu'], given.get('dist_params'), args.local_rank):
         opt = complete_options(given, args, root or project_root())
         torch.backends.cudnn.benchmark = True
-        with StopRequest(echoes=opt['dist']) as stop:
+        with StopRequest(opt['dist'], opt['train'].get('max_minutes')) as stop:
             checkpoint = find_checkpoint(opt)
             notes = _take_over(opt, given, checkpoint)
             _prepare_folders(opt, given, args, fresh=checkpoint is None)
@@ -168,7 +168,7 @@ def _train(opt, given, checkpoint, stop):
         get_root_logger().info(f'Resuming training from epoch: {state["epoch"]}, iter: {state["iter"]}.')
         # Of a state of BasicSR's own pipeline the position is unknown: its epoch starts again.
         samples_done = state.get('samples_done', 0) * state.get('world_size', 1) // opt['world_size']
-        position = Position(state['epoch'], samples_done, state['iter'])
+        position = Position(state['epoch'], samples_done, state['iter'], state.get('to_validate', False))
     TrainingLoop(opt, model, data, val_loaders, position, tb_logger, stop, times).run()
     if tb_logger:
         tb_logger.close()

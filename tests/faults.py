@@ -15,6 +15,7 @@ from basicsr.train import train_pipeline
 from deconas_plugin import pipeline
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.models.deconas_search_model import DeCoNASSearchModel
+from deconas_plugin.training.signals import StopRequest
 
 
 @dataclass
@@ -45,8 +46,8 @@ class BrokenLosses:
     def __call__(self):
         original, count = DeCoNASModel.losses, iter(range(1, 10**6))
 
-        def losses(model, output):
-            found = original(model, output)
+        def losses(model, output, current_iter):
+            found = original(model, output, current_iter)
             if next(count) in self.iterations:
                 found['l_pix'] = found['l_pix'] * self.factor
             return found
@@ -134,6 +135,25 @@ class WatchMemory:
                     file.write(f'{pages * os.sysconf("SC_PAGE_SIZE") / 2**20}\n')
 
         DeCoNASModel.optimize_parameters = optimize_parameters
+
+
+@dataclass
+class TimeIsUpAt:
+    """Let the time of train.max_minutes be up from an iteration on, or in the middle of its validation."""
+    iteration: int
+    in_validation: bool = False
+
+    def __call__(self):
+        now = [0]
+        name = 'validation' if self.in_validation else 'optimize_parameters'
+        original = getattr(DeCoNASModel, name)
+
+        def watched(model, *args):
+            now[0] = args[1 if self.in_validation else 0]
+            return original(model, *args)
+
+        setattr(DeCoNASModel, name, watched)
+        StopRequest.late = property(lambda stop: now[0] >= self.iteration)
 
 
 class BasicSRPipeline:

@@ -35,7 +35,7 @@ def same(ours, reference):
 
 @pytest.mark.parametrize('device', DEVICES)
 @pytest.mark.parametrize('changes', [{}, {'use_rot': False}, {'mean': [0.4, 0.5, 0.6], 'std': [0.2, 0.3, 0.4]},
-                                     {'gt_size': 40}, {'keys': '0002-0003'}])
+                                     {'gt_size': 40}, {'keys': '0002-0003'}, {'use_channel_shuffle': True}])
 def test_same_batches_as_through_a_data_loader_bit_for_bit(databases, device, changes):
     dataset = DeCoNASPatchDataset(dataset_options(*databases, cache='memory', **changes))
     reference = list(build_dataloader(dataset, {'phase': 'train', 'batch_size_per_gpu': 8, 'num_worker_per_gpu': 0},

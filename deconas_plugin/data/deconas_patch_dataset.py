@@ -31,6 +31,9 @@ class DeCoNASPatchDataset(data.Dataset):
             gt_size (int): Side of a training patch in GT pixels, a multiple of the scale.
             use_hflip (bool): Flip half of the patches. Default: True.
             use_rot (bool): Rotate by 0, 90, 180, 270 degrees. Default: True.
+            use_channel_shuffle (bool): Put the colour channels of patches into a random order. Default: False.
+            final_gt_size (int): Side of the patches in the last part of the training (``final_share``, which the
+                training pipeline reads), not smaller than ``gt_size``. Default: ``gt_size``.
             mean, std (list[float]): Normalise by these, per RGB channel.
             scale (int), phase (str): Set by BasicSR. Phase train cuts patches, val and test give whole images.
 
@@ -92,9 +95,9 @@ class DeCoNASPatchDataset(data.Dataset):
                               'tools/search.py; set cache: disk for other loaders')
         if self.options.phase != 'train':
             return [self._whole_images(index) for index in items]
-        size = self.options.gt_size
+        size, lq_size = self.patch_sizes(items[0])  # of the whole batch
         gt = np.empty((len(items), 3, size, size), np.uint8)
-        lq = np.empty((len(items), 3, self.options.lq_size, self.options.lq_size), np.uint8)
+        lq = np.empty((len(items), 3, lq_size, lq_size), np.uint8)
         indices = [self._cut(item, lq[row], gt[row]) for row, item in enumerate(items)]
         return self._samples(indices, self.to_float(torch.from_numpy(lq)), self.to_float(torch.from_numpy(gt)))
 
@@ -103,8 +106,8 @@ class DeCoNASPatchDataset(data.Dataset):
         options = self.options
         index, (lq, gt) = self.first_readable(item, self._read_pair)
         window = self.draw_window(item, *lq.shape[1:])
-        lq_patch[:] = cut_window(lq, window, options.lq_size)
-        gt_patch[:] = cut_window(gt, window, options.gt_size, options.scale)
+        lq_patch[:] = cut_window(lq, window, lq_patch.shape[1])
+        gt_patch[:] = cut_window(gt, window, gt_patch.shape[1], options.scale)
         return index
 
     def _whole_images(self, index):
@@ -126,8 +129,13 @@ class DeCoNASPatchDataset(data.Dataset):
     def draw_window(self, item, height, width):
         """The window that ``item`` (int or PatchDraw) cuts from an LQ image of this size."""
         rng = item.generator() if isinstance(item, PatchDraw) else random
-        options = self.options
-        return draw_window(rng, height, width, options.lq_size, options.use_hflip, options.use_rot)
+        options, (_, size) = self.options, self.patch_sizes(item)
+        return draw_window(rng, height, width, size, options.use_hflip, options.use_rot, options.use_channel_shuffle)
+
+    def patch_sizes(self, item):
+        """tuple[int, int]: Sides of the GT and of the LQ patch that ``item`` (int or PatchDraw) asks for."""
+        size = getattr(item, 'gt_size', None) or self.options.gt_size
+        return size, size // self.options.scale
 
     def first_readable(self, item, read):
         """``read(index)`` for the image that ``item`` asks for, or, where it is broken, for the next whole one.

@@ -36,21 +36,21 @@ class GpuPatchLoader:
             yield self._batch(items)
 
     def _batch(self, items):
-        options = self.dataset.options
+        gt_size, lq_size = self.dataset.patch_sizes(items[0])
         indices, lq_steps, gt_steps = zip(*(self._pick(item) for item in items), strict=True)
         return {
-            'lq': self._gather(self._lq.pixels, lq_steps, options.lq_size),
-            'gt': self._gather(self._gt.pixels, gt_steps, options.gt_size),
+            'lq': self._gather(self._lq.pixels, lq_steps, lq_size),
+            'gt': self._gather(self._gt.pixels, gt_steps, gt_size),
             'lq_path': [self.dataset.lq_paths[index] for index in indices],
             'gt_path': [self.dataset.gt_paths[index] for index in indices],
         }
 
     def _pick(self, item):
         """Index of the image that ``item`` asks for, and the steps to its LQ and GT patch."""
-        options = self.dataset.options
+        gt_size, lq_size = self.dataset.patch_sizes(item)
         index, (lq, gt) = self.dataset.first_readable(item, self._places)
         window = self.dataset.draw_window(item, *lq[1:])
-        return index, _steps(*lq, window, options.lq_size), _steps(*gt, window, options.gt_size, options.scale)
+        return index, _steps(*lq, window, lq_size), _steps(*gt, window, gt_size, gt_size // lq_size)
 
     def _places(self, index):
         return self._lq.place(index), self._gt.place(index)
@@ -60,14 +60,15 @@ class GpuPatchLoader:
         steps = torch.tensor(steps)
         if self.device.type == 'cuda':
             steps = steps.pin_memory()  # a copy from pageable memory would wait for the GPU
-        first, plane, row, column = steps.to(self.device, non_blocking=True).view(-1, 4, 1, 1, 1).unbind(1)
+        steps = steps.to(self.device, non_blocking=True)
+        planes = steps[:, :3].view(-1, 3, 1, 1)
+        row, column = steps[:, 3:].view(-1, 2, 1, 1, 1).unbind(1)
         side = torch.arange(size, device=self.device)
-        channel = torch.arange(3, device=self.device).view(3, 1, 1)
-        return self.dataset.to_float(pixels[first + plane * channel + row * side.view(-1, 1) + column * side])
+        return self.dataset.to_float(pixels[planes + row * side.view(-1, 1) + column * side])
 
 
 def _steps(start, height, width, window, size, scale=1):
-    """Place of a patch's first pixel in the flat pixels, and the steps from there to the next plane, row, column."""
+    """Place of a patch's first pixel of each channel in the flat pixels; the steps to the next row and column."""
     first = start + window.top * scale * width + window.left * scale
     row, column = width, 1
     if window.hflip:
@@ -76,4 +77,4 @@ def _steps(start, height, width, window, size, scale=1):
         first, row = first + (size - 1) * row, -row
     if window.rot90:
         row, column = column, row
-    return first, height * width, row, column
+    return *(first + height * width * channel for channel in window.channels), row, column

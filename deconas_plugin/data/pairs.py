@@ -81,8 +81,9 @@ def _misfit(lq_h, lq_w, gt_h, gt_w, options):
     if options.phase == 'train':
         if (gt_h, gt_w) != (lq_h * scale, lq_w * scale):
             return f'does not fit scale {scale} (check scale and dataroot_lq)'
-        if lq_h < options.lq_size or lq_w < options.lq_size:
-            return f'is smaller than gt_size {options.gt_size} (lower gt_size, or leave the image out with keys)'
+        if min(gt_h, gt_w) < options.largest_gt_size:
+            key = 'gt_size' if options.final_gt_size is None else 'final_gt_size'
+            return f'is smaller than {key} {options.largest_gt_size} (lower {key}, or leave the image out with keys)'
     # Whole images: GT may have a border that no LQ pixel was made from; BasicSR cuts it off, too.
     elif not (lq_h * scale <= gt_h < lq_h * (scale + 1) and lq_w * scale <= gt_w < lq_w * (scale + 1)):
         return f'does not fit scale {scale} (check scale and dataroot_lq)'

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class PatchDraw(NamedTuple):
-    """One draw of a training patch; everything random about it follows from these four numbers.
+    """One draw of a training patch; everything random about it follows from the first four numbers.
 
     So it does not matter which process cuts the patch, nor what that process did before.
     """
@@ -12,6 +12,7 @@ class PatchDraw(NamedTuple):
     epoch: int
     position: int  # in the epoch's order, counted over all processes
     seed: int
+    gt_size: int | None = None  # side of the patch in GT pixels; None: as the options of the dataset say
 
     def generator(self):
         """Python random generator of this draw alone."""
@@ -19,15 +20,16 @@ class PatchDraw(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A crop (LQ pixels) and its augmentation: flips first, then the transposition."""
+    """A crop (LQ pixels) and its augmentation: flips first, then the transposition; and the order of the channels."""
     top: int
     left: int
     hflip: bool
     vflip: bool
     rot90: bool
+    channels: tuple = (0, 1, 2)
 
 
-def draw_window(rng, height, width, size, use_hflip, use_rot):
+def draw_window(rng, height, width, size, use_hflip, use_rot, shuffle_channels=False):
     """Draw a ``size`` x ``size`` window of a ``height`` x ``width`` image.
 
     ``rng`` is Python's ``random`` or a ``random.Random``. The calls come in BasicSR's order, so that one
@@ -38,7 +40,8 @@ def draw_window(rng, height, width, size, use_hflip, use_rot):
     hflip = use_hflip and rng.random() < 0.5
     vflip = use_rot and rng.random() < 0.5
     rot90 = use_rot and rng.random() < 0.5
-    return Window(top, left, hflip, vflip, rot90)
+    channels = tuple(rng.sample(range(3), 3)) if shuffle_channels else (0, 1, 2)
+    return Window(top, left, hflip, vflip, rot90, channels)
 
 
 def cut_window(image, window, size, scale=1):
@@ -54,4 +57,4 @@ def cut_window(image, window, size, scale=1):
         patch = patch[:, ::-1]
     if window.rot90:
         patch = patch.transpose(0, 2, 1)
-    return patch
+    return patch if window.channels == (0, 1, 2) else patch[list(window.channels)]

@@ -8,7 +8,7 @@ from deconas_plugin.errors import OptionError
 
 # Read by BasicSR's pipeline and by the data loaders, not by the dataset.
 LOADER_KEYS = ('name', 'type', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio', 'use_shuffle',
-               'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers')
+               'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers', 'final_share')
 
 _CHOICES = {
     'phase': ('train', 'val', 'test'),
@@ -32,8 +32,10 @@ class PatchOptions:
     meta_info_file: str | None = None
     filename_tmpl: str = '{}'
     gt_size: int | None = None
+    final_gt_size: int | None = None
     use_hflip: bool = True
     use_rot: bool = True
+    use_channel_shuffle: bool = False
     color: str = 'rgb'
     mean: list | None = None
     std: list | None = None
@@ -66,9 +68,9 @@ class PatchOptions:
         return _backend(vars(self))
 
     @property
-    def lq_size(self):
-        """Side of a training patch in LQ pixels."""
-        return self.gt_size // self.scale
+    def largest_gt_size(self):
+        """Side of the largest training patches in GT pixels."""
+        return self.final_gt_size or self.gt_size
 
     @property
     def skip_broken(self):
@@ -83,7 +85,7 @@ class PatchOptions:
                       '{type: lmdb} or {type: disk}')
         for key in ('dataroot_gt', 'dataroot_lq', 'meta_info_file', 'filename_tmpl', 'cache_dir'):
             self._require(isinstance(getattr(self, key), (str, NoneType)), key, 'a text')
-        for key in ('use_hflip', 'use_rot'):
+        for key in ('use_hflip', 'use_rot', 'use_channel_shuffle'):
             self._require(isinstance(getattr(self, key), bool), key, 'true or false')
         self._require(self.keys is None or _is_text_list(self.keys), 'keys',
                       "quoted names or ranges of names, e.g. '0001-0750',")
@@ -94,6 +96,9 @@ class PatchOptions:
         if self.phase == 'train':
             self._require(_is_count(self.gt_size) and self.gt_size % self.scale == 0, 'gt_size',
                           f'a multiple of the scale, {self.scale}')
+            final = self.final_gt_size
+            self._require(final is None or _is_count(final) and final % self.scale == 0 and final >= self.gt_size,
+                          'final_gt_size', f'a multiple of the scale, {self.scale}, from gt_size on')
         if self.backend == 'lmdb':
             self._require(self.meta_info_file is None, 'meta_info_file', 'none for an LMDB (use keys)')
             self._require(self.filename_tmpl == '{}', 'filename_tmpl', "'{}' for an LMDB")

@@ -24,6 +24,7 @@ class ResumableSampler(EnlargedSampler):
         super().__init__(dataset, num_replicas, rank, ratio)
         self.seed = seed
         self._start = (0, 0)  # epoch, samples of it that are done
+        self._enlarged = (None, 0)  # GT size, and after how many samples of the epoch it holds
 
     def set_position(self, epoch, samples_done):
         """Start ``epoch`` after ``samples_done`` samples of this process: batches done times batch size.
@@ -32,6 +33,10 @@ class ResumableSampler(EnlargedSampler):
         """
         self._start = (epoch, samples_done)
         self.set_epoch(epoch)
+
+    def enlarge_patches(self, gt_size, after):
+        """Ask for patches of ``gt_size`` GT pixels, after so many samples of the epoch in this process."""
+        self._enlarged = (gt_size, after)
 
     def __iter__(self):
         # EnlargedSampler's generator is seeded with the epoch alone; seeds lie further apart than epochs go.
@@ -42,5 +47,7 @@ class ResumableSampler(EnlargedSampler):
         indices = (order[positions.start::self.num_replicas] % len(self.dataset)).tolist()
         if not getattr(self.dataset, 'accepts_draws', False):
             return iter(indices)
-        return (PatchDraw(index, self.epoch, position, self.seed)
-                for index, position in zip(indices, positions, strict=True))
+        gt_size, after = self._enlarged
+        numbers = range(len(self) - len(positions), len(self))
+        return (PatchDraw(index, self.epoch, position, self.seed, gt_size if number >= after else None)
+                for number, index, position in zip(numbers, indices, positions, strict=True))

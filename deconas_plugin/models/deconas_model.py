@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from basicsr.losses import build_loss
 from basicsr.metrics import calculate_metric
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger, tensor2img
@@ -17,6 +18,7 @@ from deconas_plugin.models.checkpointing import CheckpointMixin
 from deconas_plugin.models.sharded_validation import ShardedValidationMixin
 from deconas_plugin.training.loss_guard import LossGuard
 from deconas_plugin.training.processes import average_gradients, mean, share_module
+from deconas_plugin.training.schedules import WarmupCosineLR, ema_decay_at
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision
 from deconas_plugin.visual.samples import make_sample
@@ -37,6 +39,11 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         train.skip_loss_over (float): Skip steps whose loss exceeds this many times its running mean. Default: none;
             steps whose loss or gradient is not finite are skipped always.
         train.max_skips (int): Stop when so many steps in a row are skipped. Default: 20.
+        train.scheduler: Besides BasicSR's, ``type: WarmupCosineLR``, a rise over ``train.warmup_iter`` and one cosine.
+        train.frequency_opt (dict): A second loss beside the pixel loss, such as ``type: FrequencyLoss``.
+        train.frequency_share (float): In which last part of the iterations it counts. Default: 1, in all.
+        train.ema_warmup (bool): Let the averaged weights forget the initial ones: see :func:`ema_decay_at`. Default:
+            true.
         val.precision (str): As train.precision, for validation and testing. Default: float32.
         val.bicubic (bool): Log the metrics of bicubic upscaling too. Default: false.
 
@@ -52,7 +59,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         super().__init__(opt)
         keep_freed_memory(self.device)
         self.val_precision = resolve_precision(
-            self.opt['val'].get('precision', 'float32'), self.device, key='val.precision')
+            (self.opt.get('val') or {}).get('precision', 'float32'), self.device, key='val.precision')
 
     def init_training_settings(self):
         train_opt = self.opt['train']
@@ -67,6 +74,12 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == 'fp16')
         get_root_logger().info(f'Training in {self.precision}, channels_last: {self.channels_last}.')
         super().init_training_settings()
+        frequency_opt = train_opt.get('frequency_opt')
+        self.cri_frequency = build_loss(frequency_opt).to(self.device) if frequency_opt else None
+        self.frequency_from = train_opt['total_iter'] * (1 - train_opt.get('frequency_share', 1))
+        if self.ema_decay > 0:
+            # Validated and shipped, so it shall run as the other does.
+            self.net_g_ema.to(memory_format=self._memory_format)
         self.train_net = torch.compile(self.net_g) if train_opt.get('compile', False) else self.net_g
         # BasicSR takes the types out of the options it builds from.
         self.opt['train'] = given
@@ -88,6 +101,16 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
                               f'got {optim_type!r}')
         return optimizer(params, lr, **kwargs)
 
+    def setup_schedulers(self):
+        scheduler = self.opt['train']['scheduler']
+        if scheduler['type'] != 'WarmupCosineLR':
+            super().setup_schedulers()
+            return
+        keywords = {key: value for key, value in scheduler.items() if key != 'type'}
+        for optimizer in self.optimizers:
+            self.schedulers.append(WarmupCosineLR(
+                optimizer, self.opt['train']['total_iter'], self.opt['train'].get('warmup_iter', -1), **keywords))
+
     def feed_data(self, data):
         self.lq = self._to_device(data['lq'])
         if 'gt' in data:
@@ -97,7 +120,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         self.optimizer_g.zero_grad(set_to_none=True)
         with autocast(self.precision, self.device):
             self.output = self.train_forward()
-        losses = self.losses(self.output.float())
+        losses = self.losses(self.output.float(), current_iter)
         total = sum(losses.values())
         self.scaler.scale(total).backward()
         average_gradients(self.net_g.parameters())
@@ -107,7 +130,8 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         if self._may_step(current_iter, total.detach(), norm):
             self.scaler.step(self.optimizer_g)
             if self.ema_decay > 0:
-                self.model_ema(decay=self.ema_decay)
+                warmup = self.opt['train'].get('ema_warmup', True)
+                self.model_ema(ema_decay_at(self.ema_decay, current_iter) if warmup else self.ema_decay)
         self.scaler.update()
         if self.guard.skipped:
             self.log_dict['skipped'] = self.guard.skipped
@@ -118,15 +142,27 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         # The scaler of fp16 meets infinite gradients as a matter of course, and skips them itself.
         return self.guard.allows(current_iter, *mean([loss]), 0.0 if self.scaler.is_enabled() else norm)
 
+    @torch.no_grad()
+    def model_ema(self, decay=0.999):
+        """Move the averaged weights towards those of the network; buffers, which BasicSR leaves, are taken over."""
+        net, average = self.get_bare_model(self.net_g), self.net_g_ema
+        weights = [parameter.detach() for parameter in average.parameters()]
+        torch._foreach_mul_(weights, decay)
+        torch._foreach_add_(weights, [parameter.detach() for parameter in net.parameters()], alpha=1 - decay)
+        for own, new in zip(average.buffers(), net.buffers(), strict=True):
+            own.copy_(new)
+
     def train_forward(self):
         """Tensor: The network's output for ``self.lq``."""
         return self.train_net(self.lq)
 
-    def losses(self, output):
+    def losses(self, output, current_iter):
         """OrderedDict[str, Tensor]: The losses that the options name, of an output like ``self.gt``."""
         losses = OrderedDict()
         if self.cri_pix:
             losses['l_pix'] = self.cri_pix(output, self.gt)
+        if self.cri_frequency and current_iter > self.frequency_from:
+            losses['l_freq'] = self.cri_frequency(output, self.gt)
         if self.cri_perceptual:
             perceptual, style = self.cri_perceptual(output, self.gt)
             losses.update({k: v for k, v in (('l_percep', perceptual), ('l_style', style)) if v is not None})

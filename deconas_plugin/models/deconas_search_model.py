@@ -87,9 +87,9 @@ class DeCoNASSearchModel(DeCoNASModel):
         # Joined along the batch.
         return torch.cat([self.net_g(self.lq, genotype) for genotype in self.weight_step_genotypes()])
 
-    def losses(self, output):
+    def losses(self, output, current_iter):
         gt, self.gt = self.gt, self.gt.repeat(len(output) // len(self.gt), 1, 1, 1)
-        losses = super().losses(output)
+        losses = super().losses(output, current_iter)
         self.gt = gt
         return losses
 

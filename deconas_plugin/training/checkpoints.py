@@ -71,10 +71,22 @@ def checkpoint_files(folder):
                   key=lambda path: int(path.stem))
 
 
-def prune_checkpoints(folder, keep):
-    """Remove all but the newest ``keep`` training states; the networks stay."""
-    for path in checkpoint_files(folder)[:-keep]:
+def prune_checkpoints(paths, keep, network_freq):
+    """Remove all but the newest ``keep`` training states.
+
+    The networks of every ``network_freq``-th iteration stay; those of checkpoints in between, which a signal or the
+    clock has asked for, go with their states.
+
+    Args:
+        paths (dict): The options ``path`` of a run.
+        keep (int): How many states.
+        network_freq (float): ``logger.save_checkpoint_freq``.
+    """
+    for path in checkpoint_files(paths['training_states'])[:-keep]:
         path.unlink(missing_ok=True)
+        if int(path.stem) % network_freq:
+            for network in Path(paths['models']).glob(f'net_*_{path.stem}.pth'):
+                network.unlink(missing_ok=True)
 
 
 def set_newer_aside(checkpoint):

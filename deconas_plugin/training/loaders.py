@@ -26,6 +26,8 @@ class TrainingData:
         self.opt = opt
         dataset_opt = opt['datasets']['train']
         self.ratio = dataset_opt.get('dataset_enlarge_ratio', 1)
+        self.final_gt_size = dataset_opt.get('final_gt_size')
+        self.first_final_iter = round(opt['train']['total_iter'] * (1 - dataset_opt.get('final_share', 0.2))) + 1
         self.dataset = build_dataset(dataset_opt)
         self.sampler = ResumableSampler(self.dataset, opt['world_size'], opt['rank'], self.ratio, opt['manual_seed'])
         self.loader = self._gpu_loader(dataset_opt) if dataset_opt.get('cache') == 'cuda' else self._loader(dataset_opt)
@@ -39,20 +41,24 @@ class TrainingData:
         prefetched = self.opt['datasets']['train'].get('prefetch_mode') is not None
         return getattr(self.dataset, 'accepts_draws', False) or (self.loader.num_workers == 0 and not prefetched)
 
-    def batches(self, epoch, samples_done):
+    def batches(self, epoch, samples_done, current_iter):
         """Endless batches.
 
         Args:
             epoch (int): Epoch to start in.
             samples_done (int): Samples of it that this process has seen.
+            current_iter (int): Iterations that are done, which decide when patches become larger.
 
         Yields:
             tuple[int, int, dict]: epoch, samples of it that are done after this batch, and the batch.
         """
         while True:
             self.sampler.set_position(epoch, samples_done)
+            if self.final_gt_size is not None:
+                before = max(self.first_final_iter - 1 - current_iter, 0)
+                self.sampler.enlarge_patches(self.final_gt_size, samples_done + before * self.batch_size)
             for batch in self._epoch():
-                samples_done += self.batch_size
+                samples_done, current_iter = samples_done + self.batch_size, current_iter + 1
                 yield epoch, samples_done, batch
             epoch, samples_done = epoch + 1, 0
 

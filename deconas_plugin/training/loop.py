@@ -8,6 +8,8 @@ from basicsr.utils import AvgTimer, MessageLogger, get_root_logger
 
 from deconas_plugin.errors import DivergenceError, Interrupted
 from deconas_plugin.training.checkpoints import checkpoint_files, prune_checkpoints
+from deconas_plugin.training.processes import total
+from deconas_plugin.training.signals import TIME_IS_UP
 from deconas_plugin.utils.paths import shown
 from deconas_plugin.visual.progress import RunProgress
 
@@ -22,10 +24,12 @@ class Position:
         epoch (int): Current epoch.
         samples_done (int): Samples of it that this process has seen.
         iter (int): Weight steps so far.
+        to_validate (bool): Whether the validation that is due here is still to be done.
     """
     epoch: int = 0
     samples_done: int = 0
     iter: int = 0
+    to_validate: bool = False
 
 
 class TrainingLoop:
@@ -38,7 +42,7 @@ class TrainingLoop:
         val_loaders (list[DataLoader]): Validation sets.
         position (Position): Where to start.
         tb_logger (SummaryWriter | None): TensorBoard.
-        stop (StopRequest): Signals.
+        stop (StopRequest): Signals, and the time limit.
         times (PartTimes): Counts where the time goes.
     """
 
@@ -49,16 +53,19 @@ class TrainingLoop:
         self.logger = get_root_logger()
         self.messages = MessageLogger(opt, position.iter, tb_logger)
         self.data_timer, self.iter_timer = AvgTimer(), AvgTimer()
+        self.saved_at = time.monotonic()
 
     def run(self):
         """Train.
 
         Raises:
-            Interrupted: A signal asked to stop; the last step has been saved.
+            Interrupted: A signal or the time limit asked to stop; the last step has been saved.
             DivergenceError: The loss went astray.
         """
         self.logger.info(f'Start training from epoch: {self.position.epoch}, iter: {self.position.iter}')
         started = time.time()
+        if self.position.to_validate:
+            self._validate()
         with self._progress() as progress:
             if self.position.iter < self.total_iter:
                 self._train(progress)
@@ -79,7 +86,7 @@ class TrainingLoop:
 
     def _train(self, progress):
         position = self.position
-        batches = self.data.batches(position.epoch, position.samples_done)
+        batches = self.data.batches(position.epoch, position.samples_done, position.iter)
         while True:
             with self.times.measure('data'):
                 epoch, samples_done, batch = next(batches)
@@ -135,31 +142,74 @@ class TrainingLoop:
             return
         if len(self.val_loaders) > 1:
             self.logger.warning('Multiple validation datasets are *only* supported by SRModel.')
-        with self.times.measure('validation'):
-            self._validate_all()
+        try:
+            with self.times.measure('validation'):
+                self._validate_all()
+        except _TimeIsUp:
+            # Whoever continues validates first, so that the best network is the same as without this break.
+            self.position.to_validate = self._is_due('val', 'val_freq')
+            self._stop(TIME_IS_UP)
+        self.position.to_validate = False
 
     def _validate_all(self):
         for loader in self.val_loaders:
-            self.model.validation(loader, self.position.iter, self.tb_logger, self.opt['val'].get('save_img', False))
+            self.model.validation(_UntilTimeIsUp(loader, self.stop), self.position.iter, self.tb_logger,
+                                  self.opt['val'].get('save_img', False))
 
     def _save_or_stop(self):
-        signum = self.stop.agreed()
-        finished = self.position.iter >= self.total_iter
-        if signum or self._is_due('logger', 'save_checkpoint_freq'):
+        reason = self.stop.agreed()
+        if reason and self.position.iter < self.total_iter:
+            self._stop(reason)
+        if reason or self._is_due('logger', 'save_checkpoint_freq') or self._minutes_are_over():
             self._save()
-        if signum and not finished:
-            command = 'The same command' if self.opt['auto_resume'] else 'The same command with --auto_resume'
-            raise Interrupted(f'Stopped at iter {self.position.iter} and saved. {command} continues there.', signum)
+
+    def _minutes_are_over(self):
+        """bool: Whether ``logger.save_checkpoint_minutes`` have passed since the last checkpoint."""
+        minutes = self.opt['logger'].get('save_checkpoint_minutes')
+        return minutes is not None and bool(total([time.monotonic() - self.saved_at >= 60 * minutes])[0])
+
+    def _stop(self, reason):
+        self._save()
+        command = 'The same command' if self.opt['auto_resume'] else 'The same command with --auto_resume'
+        why = 'The time of train.max_minutes is up: stopped' if reason == TIME_IS_UP else 'Stopped'
+        raise Interrupted(f'{why} at iter {self.position.iter} and saved. {command} continues there.', max(reason, 0))
 
     def _save(self):
         self.logger.info('Saving models and training states.')
         # A model of BasicSR ignores it; a DeCoNASModel puts it into the state.
-        self.model.run_state['samples_done'] = self.position.samples_done
+        self.model.run_state.update(samples_done=self.position.samples_done, to_validate=self.position.to_validate)
         self.model.save(self.position.epoch, self.position.iter)
+        self.saved_at = time.monotonic()
         if self.opt['rank'] == 0:
             self.times.save()
-            prune_checkpoints(self.opt['path']['training_states'], self.opt['logger'].get('keep_states', KEEP_STATES))
+            logger_opt = self.opt['logger']
+            prune_checkpoints(self.opt['path'], logger_opt.get('keep_states', KEEP_STATES),
+                              logger_opt['save_checkpoint_freq'])
 
     def _is_due(self, section, key):
         freq = (self.opt.get(section) or {}).get(key)
         return freq is not None and self.position.iter % freq == 0
+
+
+class _TimeIsUp(Exception):
+    """The time limit has passed in the middle of a validation."""
+
+
+class _UntilTimeIsUp:
+    """A DataLoader for validation that gives up where a run's time is up.
+
+    Several processes, which would have to give up together, validate with loaders of their own to the end.
+    """
+
+    def __init__(self, loader, stop):
+        self.dataset = loader.dataset
+        self._loader, self._stop = loader, stop
+
+    def __len__(self):
+        return len(self._loader)
+
+    def __iter__(self):
+        for batch in self._loader:
+            if self._stop.late:
+                raise _TimeIsUp
+            yield batch

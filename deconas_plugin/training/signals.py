@@ -1,4 +1,5 @@
-"""SIGINT and SIGTERM: the first asks to save and stop, the second stops at once."""
+"""What asks a run to stop: SIGINT and SIGTERM, of which the second stops at once, and the clock."""
+import math
 import os
 import signal
 import time
@@ -7,21 +8,24 @@ from functools import partial
 from deconas_plugin.training.processes import total
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TIME_IS_UP = -1
 # torchrun and srun pass on what the terminal has already sent to every process.
 ECHO_SECONDS = 2
 
 
 class StopRequest:
-    """Catches the first signal while the block runs.
+    """Catches the first signal while the block runs, and counts the time from its construction on.
 
     Args:
         echoes (bool): Whether a launcher may pass the same request on a second time.
+        max_minutes (float | None): Wall-clock limit.
 
     Attributes:
         signum (int): The signal that was received by this process, 0 for none.
     """
 
-    def __init__(self, echoes=False):
+    def __init__(self, echoes=False, max_minutes=None):
+        self.deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
         self.echo_seconds = ECHO_SECONDS if echoes else 0
         self.signum = 0
         self._received = None
@@ -43,10 +47,17 @@ class StopRequest:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
 
+    @property
+    def late(self):
+        """bool: Whether this process's time is up."""
+        return time.monotonic() >= self.deadline
+
     def agreed(self):
-        """int: The signal that any process has received, 0 for none. All processes have to ask."""
-        anyone = total([self.signum])[0]
-        return (self.signum or signal.SIGTERM) if anyone else 0
+        """int: The signal that any process has received, :data:`TIME_IS_UP`, or 0. All processes have to ask."""
+        signalled, late = total([self.signum, self.late])
+        if signalled:
+            return self.signum or signal.SIGTERM
+        return TIME_IS_UP if late else 0
 
 
 def spare_workers(loader):

@@ -10,9 +10,11 @@ from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTR
 from deconas_plugin.archs.deconas_util import upsampling_stages
 from deconas_plugin.archs.pretrained import load_pretrained
 from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.strategy import STRATEGIES
+from deconas_plugin.training.schedules import WarmupCosineLR
 from deconas_plugin.utils import option_schema
 from deconas_plugin.utils.check_data import check_data, check_files
 from deconas_plugin.utils.check_search import check_search
@@ -36,7 +38,8 @@ SCHEMAS = {
     'test': option_schema.TEST_OPTIONS,
 }
 # BasicSR fills these in; a constructor may have them, an option file may not.
-FILLED_IN = {'self', 'space', 'controller', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt'}
+FILLED_IN = {'self', 'space', 'controller', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt', 'total_iter',
+             'warmup_iter'}
 
 
 def check_options(opt, source, task):
@@ -87,6 +90,8 @@ def _check_value(value, key, name):
         raise OptionError(f'{name}: expected at least {key.minimum}, got {value!r}')
     if key.above is not None and not value > key.above:
         raise OptionError(f'{name}: expected more than {key.above}, got {value!r}')
+    if key.maximum is not None and value > key.maximum:
+        raise OptionError(f'{name}: expected at most {key.maximum}, got {value!r}')
     if key.choices and value not in key.choices:
         raise OptionError(f'{name}: expected one of {", ".join(map(str, key.choices))}, got {value!r}')
     if key.keys:
@@ -120,6 +125,7 @@ def _check_constructors(opt, task):
         if 'train' not in opt['datasets']:
             raise OptionError('datasets.train: missing; expected the images to train on')
         _check_train(opt['train'], 'train')
+        _check_model_serves(opt)
     if task == 'search':
         if opt['train'].get('compile'):
             raise OptionError('train.compile: expected false in a search, where every genotype would be compiled anew; '
@@ -140,17 +146,34 @@ def _check_dataset(dataset, name):
     _check_type(dataset.get('type'), DATASET_REGISTRY, f'{name}.type')
     if dataset['type'] in ('DeCoNASPatchDataset', 'PairedImageDataset'):
         _check_section(dataset, option_schema.DATASET, f'{name}.')
+    if dataset['type'] == 'PairedImageDataset':
+        for key in ('final_gt_size', 'use_channel_shuffle'):
+            if dataset.get(key):
+                raise OptionError(f'{name}.{key}: PairedImageDataset has no such option; set type: DeCoNASPatchDataset')
 
 
 def _check_train(train, name):
     _check_keywords(train['optim_g'], vars(torch.optim), f'{name}.optim_g')
-    schedulers = {**vars(lr_scheduler), 'MultiStepLR': lr_scheduler.MultiStepRestartLR}
+    schedulers = {**vars(lr_scheduler), 'MultiStepLR': lr_scheduler.MultiStepRestartLR,
+                  'WarmupCosineLR': WarmupCosineLR}
     _check_keywords(train['scheduler'], schedulers, f'{name}.scheduler')
     losses = [key for key in ('pixel_opt', 'perceptual_opt') if train.get(key)]
     if not losses:
         raise OptionError(f'{name}.pixel_opt: missing; expected a loss such as {{type: L1Loss, loss_weight: 1.0}}')
+    if train.get('frequency_opt'):
+        losses.append('frequency_opt')
     for key in losses:
         _check_keywords(train[key], LOSS_REGISTRY, f'{name}.{key}')
+
+
+def _check_model_serves(opt):
+    """Models of BasicSR would stop at some options of training, or ignore them."""
+    if issubclass(MODEL_REGISTRY.get(opt['model_type']), DeCoNASModel):
+        return
+    for key, asks in (('scheduler.type', opt['train']['scheduler']['type'] == 'WarmupCosineLR'),
+                      ('frequency_opt', bool(opt['train'].get('frequency_opt')))):
+        if asks:
+            raise OptionError(f'train.{key}: {opt["model_type"]} does not know it; set model_type: DeCoNASModel')
 
 
 def _registered(registry):

@@ -13,8 +13,8 @@ def run_tool(function, *args):
 
     Returns:
         int: Exit code: what the function returns where that is a number, else 0; 2 after printing the line of a
-        DeCoNASError; 128 and the signal's number after a signal, 130 after Ctrl-C. Other errors are defects and keep
-        their traceback.
+        DeCoNASError; 128 and the signal's number after a signal, 130 after Ctrl-C; 0 where the time that was given is
+        up. Other errors are defects and keep their traceback.
     """
     try:
         code = function(*args)
@@ -24,7 +24,7 @@ def run_tool(function, *args):
         return 2
     except Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
-        return 128 + interrupted.signum
+        return 128 + interrupted.signum if interrupted.signum else 0
     except KeyboardInterrupt:
         print('interrupted; what is finished is kept', file=sys.stderr)
         return 128 + signal.SIGINT

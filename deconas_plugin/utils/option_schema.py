@@ -16,6 +16,7 @@ class Key:
         default: Its value where it is left out; REQUIRED where it may not be.
         minimum (float | None): Smallest value of a number.
         above (float | None): A number has to be larger than this.
+        maximum (float | None): Largest value of a number.
         choices (tuple): The only values allowed.
         keys (dict[str, Key]): For a mapping of known keys; for a list, the keys of each of its mappings.
         nullable (bool): Whether ``~`` may be given.
@@ -25,6 +26,7 @@ class Key:
     default: object = None
     minimum: float = None
     above: float = None
+    maximum: float = None
     choices: tuple = ()
     keys: dict = field(default_factory=dict)
 
@@ -43,6 +45,10 @@ def number(meaning, default=REQUIRED, minimum=0):
 
 def positive(meaning, default=REQUIRED):
     return Key('number', meaning, default, above=0)
+
+
+def share(meaning, default=REQUIRED):
+    return Key('number', meaning, default, above=0, maximum=1)
 
 
 def boolean(meaning, default=False):
@@ -73,8 +79,12 @@ DATASET = {
     'cache_dir': text('DeCoNASPatchDataset: folder of the disk cache', None),
     'on_error': text('DeCoNASPatchDataset: what to do about a broken image', 'raise', ('raise', 'skip')),
     'gt_size': integer('Side of a training patch, HR pixels', None),
+    'final_gt_size': integer('DeCoNASPatchDataset: side of the patches in the last part of the training, HR pixels; '
+                             'gt_size if left out', None),
+    'final_share': share('That last part of the weight steps: 0.2 for the last fifth', 0.2),
     'use_hflip': boolean('Flip half of the patches', True),
     'use_rot': boolean('Rotate patches by 0, 90, 180 or 270 degrees', True),
+    'use_channel_shuffle': boolean('DeCoNASPatchDataset: put the colour channels of patches into a random order'),
     'color': text('y for luma only', None),
     'mean': Key('list', 'Subtracted from every channel (the networks here do it themselves)', None),
     'std': Key('list', 'Every channel is divided by it', None),
@@ -109,11 +119,18 @@ VAL = {
 
 TRAIN = {
     'total_iter': integer('Weight steps'),
+    'max_minutes': positive('Wall-clock limit, minutes: the run saves and ends in good order, and --auto_resume goes '
+                            'on; none if left out', None),
     'warmup_iter': integer('Weight steps over which the learning rate rises; -1 for none', -1, -1),
-    'ema_decay': number('Decay of the moving average of the weights; 0 for none', 0),
+    'ema_decay': number('Decay of the moving average of the weights, which is validated and shipped; 0 for none', 0),
+    'ema_warmup': boolean('Whether that average spans at most the last tenth of the steps so far, so that it forgets '
+                          'the initial weights', True),
     'optim_g': mapping('Optimizer of network_g: a type of torch.optim and its keywords'),
-    'scheduler': mapping('Learning rate over time: a type of BasicSR and its keywords'),
+    'scheduler': mapping('Learning rate over time: a type of BasicSR and its keywords, or WarmupCosineLR: '
+                         'a linear rise over warmup_iter, then one cosine to eta_min at total_iter'),
     'pixel_opt': mapping('Pixel loss: a registered loss and its keywords', None),
+    'frequency_opt': mapping('Loss beside the pixel loss, such as FrequencyLoss, and its keywords', None),
+    'frequency_share': share('Last part of the weight steps in which it counts: 0.2 for the last fifth', 1),
     'perceptual_opt': mapping('Perceptual loss: a registered loss and its keywords', None),
     'precision': text('Of the training step; chosen for the device if left out', None, PRECISION),
     'channels_last': boolean('Memory layout of network and images', True),
@@ -126,8 +143,9 @@ TRAIN = {
 
 LOGGER = {
     'print_freq': integer('Weight steps between log lines'),
-    'save_checkpoint_freq': number('Weight steps between checkpoints'),
-    'keep_states': integer('Training states to keep, the newest; the networks all stay', 3),
+    'save_checkpoint_freq': number('Weight steps between checkpoints whose networks stay'),
+    'save_checkpoint_minutes': positive('Minutes between checkpoints in addition; none if left out', None),
+    'keep_states': integer('Training states to keep, the newest, with the networks of additional checkpoints', 3),
     'use_tb_logger': boolean('Write TensorBoard files'),
     'wandb': mapping('Weights & Biases', None, {
         'project': text('Project; none for no logging', None),

@@ -6,13 +6,14 @@ from basicsr.models import lr_scheduler
 from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY
 
 from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.training.schedules import WarmupCosineLR
 from deconas_plugin.utils.device import device_of_run
 from deconas_plugin.utils.precision import resolve_precision
 
 # What constructors raise for values that they cannot take.
 REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 SCHEDULERS = {'MultiStepLR': lr_scheduler.MultiStepRestartLR, 'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
-              'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR}
+              'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR, 'WarmupCosineLR': WarmupCosineLR}
 
 
 def check_training_builds(train, name):
@@ -31,13 +32,15 @@ def check_training_builds(train, name):
     if scheduler['type'] not in SCHEDULERS:
         raise OptionError(f'{name}.scheduler.type: expected one of {", ".join(SCHEDULERS)}, '
                           f'got {scheduler["type"]!r}')
-    _built(SCHEDULERS[scheduler['type']], scheduler, f'{name}.scheduler', optimizer)
+    of_training = [train['total_iter'], train.get('warmup_iter', -1)] * (scheduler['type'] == 'WarmupCosineLR')
+    _built(SCHEDULERS[scheduler['type']], scheduler, f'{name}.scheduler', optimizer, *of_training)
     periods = scheduler.get('periods')
     if periods is not None and sum(periods) < train['total_iter']:
         raise OptionError(f'{name}.scheduler.periods: expected a sum of at least total_iter = {train["total_iter"]}, '
                           f'got {sum(periods)}')
-    if train.get('pixel_opt'):
-        _built(LOSS_REGISTRY.get(train['pixel_opt']['type']), train['pixel_opt'], f'{name}.pixel_opt')
+    for key in ('pixel_opt', 'frequency_opt'):
+        if train.get(key):
+            _built(LOSS_REGISTRY.get(train[key]['type']), train[key], f'{name}.{key}')
 
 
 def check_network_builds(network, name):
