@@ -9,7 +9,7 @@ import pytest
 import torch
 from faults import SignalAt, TimeIsUpAt
 from lmdb_fixture import dataset_options, paired_lmdb
-from run_fixture import changed, differences, results, run, search_options, train_options
+from run_fixture import changed, differences, log, results, run, search_options, train_options
 from torch import nn
 
 from deconas_plugin.data.deconas_patch_dataset import DeCoNASPatchDataset
@@ -36,8 +36,8 @@ def finished(tmp_path_factory):
     """Options of a run with the whole recipe, its results when nothing disturbed it, and its log."""
     root = tmp_path_factory.mktemp('recipe')
     options = train_options(root, **RECIPE)
-    said = run('train', root, options)
-    return options, results(root), said
+    run('train', root, options)
+    return options, results(root), log(root)
 
 
 def rates(warmup_iter, total_iter=10, peak=1.0, **keywords):
@@ -93,7 +93,7 @@ def test_averaged_weights_are_what_is_validated(tmp_path, finished):
     from basicsr.data import build_dataset
     from basicsr.metrics import calculate_psnr
     from basicsr.utils import tensor2img
-    options, found, said = finished
+    options, found, logged = finished
     net = build_network(dict(options['network_g']))
     dataset = build_dataset({**options['datasets']['val'], 'phase': 'val', 'scale': 2})
     psnr = {}
@@ -102,9 +102,9 @@ def test_averaged_weights_are_what_is_validated(tmp_path, finished):
         with torch.no_grad():
             pairs = [(tensor2img([net(data['lq'][None])]), tensor2img([data['gt']])) for data in dataset]
         psnr[key] = sum(calculate_psnr(*pair, crop_border=2) for pair in pairs) / len(pairs)
-    logged = float(re.findall(r'# psnr: ([\d.]+)', said)[-1])
-    assert psnr['params_ema'] == pytest.approx(logged, abs=1e-3)
-    assert abs(psnr['params'] - logged) > 0.01
+    last = float(re.findall(r'# psnr: ([\d.]+)', logged)[-1])
+    assert psnr['params_ema'] == pytest.approx(last, abs=1e-3)
+    assert abs(psnr['params'] - last) > 0.01
 
 
 def test_channels_are_shuffled_alike_in_both_patches_and_by_the_draw_alone(tmp_path):
@@ -135,9 +135,9 @@ def test_patches_are_larger_in_the_last_part_wherever_a_run_starts(tmp_path, sta
 
 
 def test_interrupted_three_times_it_ends_the_same(tmp_path, finished):
-    options, expected, said = finished
-    assert ' l_freq:' not in said.split('iter:       7')[0] and said.count(' l_freq:') == 6
-    assert 'lr:(0.000e+00' in said
+    options, expected, logged = finished
+    assert ' l_freq:' not in logged.split('iter:       7')[0] and logged.count(' l_freq:') == 6
+    assert logged.count('lr:(2.000e-03') == logged.count('lr:(0.000e+00') == 1
     breaks = [TimeIsUpAt(2), SignalAt(5), TimeIsUpAt(10, in_validation=True)]
     for number, (prepare, code) in enumerate(zip(breaks, (0, 128 + signal.SIGTERM, 0), strict=True)):
         said = run('train', tmp_path, options, '--auto_resume', prepare=prepare, expected=code)
