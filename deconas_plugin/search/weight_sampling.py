@@ -1,6 +1,6 @@
 """Which genotypes the shared weights are trained with."""
 
-WEIGHT_SAMPLING = ('strategy', 'uniform_warmup', 'uniform', 'fair')
+WEIGHT_SAMPLING = ('strategy', 'uniform_warmup', 'uniform', 'fair', 'sandwich')
 
 
 class WeightSampler:
@@ -16,7 +16,8 @@ class WeightSampler:
         mode (str): 'strategy' always (the paper); 'uniform_warmup': uniform until the warm-up ends, then the strategy;
             'uniform' always; 'fair': as uniform, but every second genotype is the complement of the one before, so that
             over two draws every weight is selected exactly once; where the width is searched, every weight of the width
-            that both have.
+            that both have; 'sandwich': the smallest network, the largest and a uniform one in turns (Yu and Huang, 2019,
+            https://arxiv.org/abs/1903.05134); three genotypes per weight step make it a sandwich as they mean it.
         warmup_iter (int): Weight steps of the warm-up.
     """
 
@@ -26,25 +27,33 @@ class WeightSampler:
         self.rng = rng
         self.mode = mode
         self.warmup_iter = warmup_iter
-        self.previous = None
+        self.waiting = []
 
     def draw(self, current_iter):
         """Genotype: For weight step ``current_iter``, counted from 1."""
         if self.mode == 'strategy' or (self.mode == 'uniform_warmup' and current_iter > self.warmup_iter):
             return self.strategy.draw()
-        if self.mode == 'fair' and self.previous is not None:
-            genotype, self.previous = self.previous.complement, None
-            return genotype
-        genotype = self.space.sample(self.rng)
+        if not self.waiting:
+            self.waiting = self._next()
+        return self.waiting.pop(0)
+
+    def _next(self):
+        """list[Genotype]: Those of the next weight steps."""
+        uniform = self.space.sample(self.rng)
         if self.mode == 'fair':
-            self.previous = genotype
-        return genotype
+            return [uniform, uniform.complement]
+        if self.mode == 'sandwich':
+            return [*(self.space.genotype([bit] * self.space.num_bits) for bit in (0, 1)), uniform]
+        return [uniform]
 
     def state_dict(self):
         """dict: What :meth:`load_state_dict` needs to continue, but the state of the shared ``rng``."""
-        return {'previous': None if self.previous is None else list(self.previous.bits)}
+        return {'waiting': [list(genotype.bits) for genotype in self.waiting]}
 
     def load_state_dict(self, state):
         """Continue from :meth:`state_dict`."""
-        bits = state['previous']
-        self.previous = None if bits is None else self.space.genotype(bits)
+        if 'previous' in state:  # of earlier versions: after this one, its complement was due
+            previous = state['previous'] and self.space.genotype(state['previous'])
+            self.waiting = [previous.complement] if previous else []
+        else:
+            self.waiting = [self.space.genotype(bits) for bits in state['waiting']]

@@ -162,7 +162,8 @@ SEARCH = {
     'min_entropy': number('Warn when the entropy of the controller falls below it, nats per bit', 0.05),
     'strategy': mapping('Search strategy: reinforce, random or evolution, and its keywords'),
     'weight_sampling': text('Genotypes of weight steps: drawn by the strategy, uniform until the end of the warm-up, '
-                            'always uniform, or uniform in complementary pairs', 'strategy', WEIGHT_SAMPLING),
+                            'always uniform, uniform in complementary pairs, or smallest, largest and uniform in turns',
+                            'strategy', WEIGHT_SAMPLING),
     'genotypes_per_step': integer('Genotypes that a weight step trains with the same patches', 1),
     'penalty': Key('list', 'What complexity costs; a list, the costs add up', REQUIRED, keys={
         'type': text('Registered complexity measure: params, mult_adds, latency or paper'),
