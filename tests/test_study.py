@@ -1,4 +1,5 @@
 """Rank correlation and the study: what they compute, and that they continue where they were stopped."""
+import json
 import random
 import shutil
 import signal
@@ -6,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from faults import SignalAt
 from scipy.stats import kendalltau, spearmanr
@@ -16,14 +18,17 @@ from test_options import change
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.complexity import ComplexityCounter
+from deconas_plugin.search.experiment import SearchExperiment
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.study import run_rank
 from deconas_plugin.study.compare_strategies import search_with
 from deconas_plugin.study.rank import stratified_genotypes
-from deconas_plugin.study.report import fairness_table, rank_table, strategy_table
-from deconas_plugin.study.results import Results
+from deconas_plugin.study.report import fairness_table, rank_table, strategy_table, yardstick_table
 from deconas_plugin.study.run_study import Study
-from deconas_plugin.study.statistics import kendall, rank_correlation, spearman
+from deconas_plugin.study.statistics import corrected, kendall, rank_correlation, spearman, yardstick
+from deconas_plugin.training.alone import AloneTraining, learning_rate_factor
+from deconas_plugin.utils.results import Results
 
 
 def test_rank_correlation_of_known_lists():
@@ -45,6 +50,31 @@ def test_rank_correlation_of_known_lists():
         assert '| fair | undefined | undefined |' in fairness_table({'fair': [alike['kendall']]})
     value, lower, upper = rank_correlation(range(40), [rng.random() for _ in range(40)])['kendall']
     assert lower < 0 < upper and lower < value < upper
+
+
+@pytest.mark.parametrize('num_seeds', [2, 3])
+def test_the_yardstick_sees_through_its_own_noise(num_seeds):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=500)
+    alone = truth + rng.normal(0, 0.8, (num_seeds, 500))
+    prediction = truth + rng.normal(0, 0.5, 500)
+    found = yardstick(alone.tolist(), {'shared weights': prediction.tolist(), 'params': [1.0] * 500}, num_bootstrap=60)
+    known = kendall(prediction, truth)
+    ours = found['predictors']['shared weights']
+    assert ours['kendall'][2] < known - 0.03 and ours['corrected'][0] == pytest.approx(known, abs=0.06)
+    assert ours['corrected'][1] < known < ours['corrected'][2]
+    pairs = [kendalltau(alone[i], alone[j]).statistic for i in range(num_seeds) for j in range(i)]
+    assert found['seeds'][0] == pytest.approx(np.mean(pairs)) and found['num'] == 500
+    assert np.isnan(found['predictors']['params']['kendall']).all()
+    table = yardstick_table(found, 'title', found['seeds'][0] + 0.01)
+    assert 'It cannot tell: below' in table and '| params | undefined | undefined | undefined |' in table
+    assert 'It can tell.' in yardstick_table(found, 'title', found['seeds'][0])
+
+
+def test_nothing_is_corrected_by_seeds_that_disagree():
+    assert np.isnan(corrected(0.3, -0.1, 2)) and np.isnan(corrected(0.3, 0.0, 2))
+    assert corrected(0.5, 1.0, 2) == pytest.approx(0.5) and corrected(0.9, 0.3, 2) == 1
+    assert corrected(-0.4, 0.5, 2) == pytest.approx(-corrected(0.4, 0.5, 2)) and corrected(0.4, 0.5, 2) > 0.4
 
 
 def test_stratified_genotypes_reach_from_small_to_large():
@@ -166,9 +196,10 @@ def test_rank_belongs_to_a_search_and_knows_the_size_of_its_space(project, capsy
     assert run('search', '-opt', write_options(project, opt)) == 0
     rank = ['rank', folder, '--num', 24, '--steps', 1, '--output', output]
     assert run(*rank) == 0
-    assert '8 networks, 1 steps alone' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert '8 networks, 2 seeds: 176 weight steps to come' in printed and '8 networks, 1 steps alone' in printed
     alone = {path.name: path.read_text() for path in output.glob('pieces/alone_*')}
-    assert len(alone) == 8
+    assert len(alone) == 16
 
     # A cache that only the loader of a whole training can use makes no difference.
     saved = yaml.safe_load((folder / 'options.yml').read_text())
@@ -188,12 +219,71 @@ def test_rank_belongs_to_a_search_and_knows_the_size_of_its_space(project, capsy
 def test_rank_of_a_search(project, capsys):  # noqa: F811
     assert run('search', '-opt', write_options(project, small_search(project))) == 0
     folder = project / 'experiments' / 'small_search'
+    rank = ['rank', folder, '--num', 4, '--warm-steps', 1, 2]
+    assert run(*rank, '--steps', 2, '--max-minutes', 0) == 0
+    assert '0 of 12 pieces are done; the same command continues.' in capsys.readouterr().out
     for _ in range(2):
-        assert run('rank', folder, '--num', 4, '--steps', 2) == 0
-        assert '| shared weights |' in capsys.readouterr().out
-    assert (folder / 'rank' / 'rank.png').exists() and len(list((folder / 'rank' / 'pieces').iterdir())) == 5
+        assert run(*rank, '--steps', 2) == 0
+        printed = capsys.readouterr().out
+        assert '| shared weights |' in printed and '| shared weights + 3 steps |' in printed
+    assert 'weight steps to come' not in printed  # nothing was left to do
+    assert (folder / 'rank' / 'rank.png').exists() and len(list((folder / 'rank' / 'pieces').iterdir())) == 13
+    found = json.loads((folder / 'rank' / 'rank.json').read_text())
+    assert found['steps'] == 2 and [len(seed) for seed in found['alone']] == [4, 4]
     assert run('rank', folder, '--num', 5, '--steps', 2) == 2
     assert 'results with num 4, not 5' in capsys.readouterr().err
+
+
+def test_rank_trains_for_longer_until_seeds_agree(project, capsys, monkeypatch):  # noqa: F811
+    trained = []
+
+    def train_alone(training, genotype, num_steps):
+        trained.append(num_steps)
+        # Up to 500 steps the seeds rank the other way round.
+        return genotype.bits.count(1) * (1 if training.seed == 3 or num_steps > 500 else -1)
+
+    monkeypatch.setattr(run_rank, 'train_alone', train_alone)
+    assert run('search', '-opt', write_options(project, small_search(project))) == 0
+    rank = ['rank', project / 'experiments' / 'small_search', '--num', 3, '--seed', 3, '--steps', 'auto']
+    assert run(*rank, '--max-steps', 300) == 0
+    assert trained == [250] * 6 + [300] * 6
+    printed = capsys.readouterr().out
+    assert '3 networks, 2 seeds: at most, up to 300 per network: 3,360 weight steps to come' in printed
+    assert printed.count('It cannot tell') == 2
+    assert run(*rank) == 0
+    assert trained[12:] == [500] * 6 + [1000] * 6 and 'It can tell.' in capsys.readouterr().out
+
+
+def test_networks_alone_have_in_common_what_is_alike(project):  # noqa: F811
+    opt = small_search(project)
+    opt['network_g'].update(residual='bicubic')
+    assert run('search', '-opt', write_options(project, opt)) == 0
+    experiment = SearchExperiment(project / 'experiments' / 'small_search')
+    space = experiment.supernet.space
+    one, other = (AloneTraining(experiment).fresh(space.genotype(bits))
+                  for bits in ((1, 0, 0, 0, 1, 0, 0, 1, 0), (1, 0, 0, 1, 1, 0, 0, 1, 0)))
+    ours, theirs = dict(one.named_parameters()), dict(other.named_parameters())
+    alike = [name for name in ours if name in theirs and torch.equal(ours[name], theirs[name])]
+    assert {'conv_first.weight', 'blocks.1.layers.1.operations.sep_conv3x3.pointwise', 'conv_last.weight'} <= {*alike}
+    name = 'blocks.0.layers.1.operations.sep_conv3x3.depthwise'
+    assert torch.equal(ours[name], theirs[name])
+    # The same numbers in the range that the number of inputs asks for, as a network has them by itself.
+    fusion = one.blocks[0].local_fusion.weight.detach()
+    assert fusion.abs().max() <= 24**-0.5 and fusion.std() == pytest.approx((24 * 3)**-0.5, rel=0.1)
+    assert not one.conv_last.weight.any()  # what a residual begins with
+    again = AloneTraining(experiment, seed=1).fresh(space.genotype((1, 0, 0, 0, 1, 0, 0, 1, 0)))
+    assert not torch.equal(again.conv_first.weight, one.conv_first.weight)
+
+
+def test_parts_of_a_training_see_the_patches_of_the_whole(project, monkeypatch):  # noqa: F811
+    assert run('search', '-opt', write_options(project, small_search(project))) == 0
+    training = AloneTraining(SearchExperiment(project / 'experiments' / 'small_search'), seed=2)
+    whole = list(training._batches(0, 5))
+    parts = [*training._batches(0, 2), *training._batches(2, 3)]
+    for one, other in zip(whole, parts, strict=True):
+        assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+    assert [learning_rate_factor(step, 4) for step in range(4)] == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)
+    assert learning_rate_factor(0, 100, warmup=9) == pytest.approx(0.1)
 
 
 def test_latency_tool_and_a_budget_in_milliseconds(project, capsys):  # noqa: F811

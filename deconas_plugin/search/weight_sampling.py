@@ -16,8 +16,8 @@ class WeightSampler:
         mode (str): 'strategy' always (the paper); 'uniform_warmup': uniform until the warm-up ends, then the strategy;
             'uniform' always; 'fair': as uniform, but every second genotype is the complement of the one before, so that
             over two draws every weight is selected exactly once; where the width is searched, every weight of the width
-            that both have; 'sandwich': the smallest network, the largest and a uniform one in turns (Yu and Huang, 2019,
-            https://arxiv.org/abs/1903.05134); three genotypes per weight step make it a sandwich as they mean it.
+            that both have; 'sandwich': the smallest network, the largest and a uniform one in turns (Yu and Huang,
+            2019, https://arxiv.org/abs/1903.05134); three genotypes per weight step make it what they mean by it.
         warmup_iter (int): Weight steps of the warm-up.
     """
 

@@ -16,6 +16,25 @@ def rank_table(found, title):
     return '\n'.join(lines) + '\n'
 
 
+def yardstick_table(found, title, enough):
+    """str: Markdown.
+
+    Args:
+        found (dict): As :func:`deconas_plugin.study.statistics.yardstick` gives it.
+        title (str): What was trained alone.
+        enough (float): Kendall's tau between seeds from which on the yardstick can tell.
+    """
+    verdict = ('It can tell.' if found['seeds'][0] >= enough else
+               f'It cannot tell: below {enough} it ranks noise; more steps or a wider choice of networks would help.')
+    lines = [f'Yardstick: {title}. Kendall tau between seeds: {_interval(found["seeds"])}. {verdict}', '',
+             'Rank correlation with the mean over seeds, 95 % bootstrap interval; corrected: with what the mean would '
+             'be without the noise of the seeds:', '',
+             '| ranked by | Kendall tau | corrected | Spearman |', '|---|---|---|---|']
+    lines += [f'| {name} | {" | ".join(_interval(values[key]) for key in ("kendall", "corrected", "spearman"))} |'
+              for name, values in found['predictors'].items()]
+    return '\n'.join(lines) + '\n'
+
+
 def strategy_table(rewards, first_rewards, budget):
     """str: Markdown.
 

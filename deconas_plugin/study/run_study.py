@@ -10,17 +10,12 @@ from deconas_plugin.pipeline import checked_options, run_training
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.experiment import SearchExperiment
 from deconas_plugin.study.compare_strategies import search_with
-from deconas_plugin.study.rank import (
-    check_trains_alone,
-    correlations,
-    shared_psnr,
-    stratified_genotypes,
-    train_alone,
-)
+from deconas_plugin.study.rank import correlations, shared_psnr, stratified_genotypes, train_alone
 from deconas_plugin.study.report import fairness_table, plot_ranks, plot_strategies, rank_table, strategy_table
-from deconas_plugin.study.results import Results
+from deconas_plugin.training.alone import AloneTraining, check_trains_alone
 from deconas_plugin.utils.atomic import save_text
 from deconas_plugin.utils.options import save_options
+from deconas_plugin.utils.results import Results
 from deconas_plugin.utils.trial_build import check_network_builds
 
 STRATEGIES = {'random': {'type': 'random'}, 'evolution': {'type': 'evolution'}}
@@ -100,7 +95,7 @@ class Study:
     def _rank_pieces(self):
         for index, genotype in enumerate(self.genotypes):
             yield f'alone_{index}', lambda genotype=genotype: train_alone(
-                self._experiment('uniform', 0), genotype, self.steps)
+                AloneTraining(self._experiment('uniform', 0)), genotype, self.steps)
         for variant in VARIANTS:
             for seed in self.rank_seeds:
                 yield f'shared_{variant}_{seed}', lambda variant=variant, seed=seed: shared_psnr(

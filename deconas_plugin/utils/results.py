@@ -38,8 +38,15 @@ class Results:
             name (str): File name without ending.
             compute (callable): Returns plain values.
         """
-        path = self.folder / 'pieces' / f'{name}.json'
+        path = self._path(name)
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             save_text(json.dumps(compute()), path)
         return json.loads(path.read_text(encoding='utf-8'))
+
+    def has(self, name):
+        """bool: Whether a piece is there."""
+        return self._path(name).exists()
+
+    def _path(self, name):
+        return self.folder / 'pieces' / f'{name}.json'
