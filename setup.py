@@ -40,6 +40,7 @@ setup(
         'rich',
         'safetensors',
         'scikit-image',  # its photographs are the data of the quick run
+        'scipy',  # reads .mat files
         'setuptools<82',  # supplies distutils to BasicSR from Python 3.12 on, and pkg_resources to its tensorboard
         'torch>=2.4',
         'torchvision>=0.19',

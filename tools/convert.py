@@ -1,4 +1,4 @@
-"""Convert the weights of a trained DeCoNASNet."""
+"""Convert the weights of a trained DeCoNASNet, or public ones of a network in the paper's table."""
 import argparse
 
 EXAMPLES = """examples:
@@ -8,6 +8,8 @@ EXAMPLES = """examples:
     python tools/convert.py DeCoNASNet_x2.safetensors DeCoNASNet_x2_fp16.safetensors --fused --precision fp16
   for onnxruntime, TensorRT and others (always fused; pip install onnx onnxruntime onnxscript):
     python tools/convert.py DeCoNASNet_x2.safetensors DeCoNASNet_x2.onnx
+  public weights of SRCNN, VDSR, LapSRN (.mat), CARN (.pth, MXNet .params) or FALSR-A (.pb), for tools/benchmark.py:
+    python tools/convert.py FALSR-A.pb falsr.pth --network FALSR-A
   a page of OpenModelDB for every network of the model zoo:
     python tools/convert.py --openmodeldb pages
 
@@ -24,6 +26,9 @@ def build_parser():
                         help='merge convolutions: the same output, faster, for inference only')
     parser.add_argument('--precision', choices=['float32', 'fp16', 'bf16'], default='float32',
                         help='of the numbers in the file (default: float32)')
+    parser.add_argument('--network', choices=['SRCNN', 'VDSR', 'LapSRN', 'CARN', 'FALSR-A'],
+                        help='WEIGHTS are the public file of this network; the .pth is for its arch here')
+    parser.add_argument('--scale', type=int, choices=(2, 3, 4), help='of these weights (default: 2)')
     parser.add_argument('--openmodeldb', metavar='FOLDER', help='write a JSON stub for each zoo entry')
     return parser
 
@@ -32,8 +37,12 @@ def parse(argv):
     """Parse, and refuse what does not belong together."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.openmodeldb and (args.source or args.fused or args.precision != 'float32'):
+    if args.openmodeldb and (args.source or args.fused or args.network or args.precision != 'float32'):
         parser.error('--openmodeldb stands alone')
+    if args.network and (args.fused or args.precision != 'float32'):
+        parser.error('--fused and --precision have no effect with --network')
+    if args.scale and not args.network:
+        parser.error('--scale has an effect with --network only; a DeCoNASNet says its scale itself')
     if not args.openmodeldb and not args.target:
         parser.error('expected WEIGHTS and TARGET, or --openmodeldb')
     return args
@@ -44,6 +53,9 @@ def run(args):
         from deconas_plugin.formats.openmodeldb import write_stubs
         for path in write_stubs(args.openmodeldb):
             print(path)
+    elif args.network:
+        from deconas_plugin.formats.published.convert import convert_published
+        print(convert_published(args.source, args.target, args.network, args.scale or 2))
     else:
         from deconas_plugin.formats.convert import convert
         print(convert(args.source, args.target, args.fused, args.precision))
