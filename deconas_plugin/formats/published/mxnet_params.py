@@ -1,6 +1,6 @@
 """Reading the arrays of an MXNet ``.params`` file, without MXNet.
 
-The format: three 64-bit numbers (magic, 0, how many arrays), the arrays, 64 bits for the number of names, and the names,
+The format: three 64-bit numbers (magic, 0, how many arrays), the arrays, 64 bits for the number of names, the names,
 each after 64 bits for its length. An array: magic, kind of storage (0 is dense), number of dimensions (32 bits each),
 the dimensions (64 bits each), kind and number of the device, kind of number (32 bits each), and the numbers. All are
 little-endian.
