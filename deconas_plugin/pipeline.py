@@ -3,30 +3,41 @@ import logging
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
+import time
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from basicsr.models import build_model
 from basicsr.test import test_pipeline as basicsr_test
-from basicsr.train import init_tb_loggers
-from basicsr.utils import check_resume, get_env_info, get_root_logger, get_time_str, make_exp_dirs, mkdir_and_rename
-from basicsr.utils.options import copy_opt_file, dict2str
+from basicsr.utils import (
+    check_resume,
+    get_env_info,
+    get_root_logger,
+    get_time_str,
+    init_tb_logger,
+    init_wandb_logger,
+    make_exp_dirs,
+    mkdir_and_rename,
+)
+from basicsr.utils.options import dict2str
 
 from deconas_plugin.data.sample_photos import prepare_sample_photos
 from deconas_plugin.derivation import run_derivation
 from deconas_plugin.errors import OptionError
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.training.checkpoints import check_changes, find_checkpoint, restore, set_newer_aside
+from deconas_plugin.training.children import ended_children
 from deconas_plugin.training.launcher import process_group
 from deconas_plugin.training.loaders import TrainingData, build_validation_loaders
 from deconas_plugin.training.loop import Position, TrainingLoop
 from deconas_plugin.training.part_times import PartTimes
 from deconas_plugin.training.setup import complete_options, seed_generators
 from deconas_plugin.training.signals import StopRequest
+from deconas_plugin.utils.atomic import explained, save_text
 from deconas_plugin.utils.check_options import check_options
-from deconas_plugin.utils.options import load_options, save_options
+from deconas_plugin.utils.option_defaults import with_defaults
+from deconas_plugin.utils.options import load_options, option_text, read_text, save_options
 from deconas_plugin.utils.paths import project_root, shown
 from deconas_plugin.visual.report import write_report
 
@@ -53,7 +64,12 @@ def run_test(args):
     opt = checked_options('test', args.opt, args.force_yml)
     if args.launcher != 'none' and (opt['num_gpu'] == 0 or not torch.cuda.is_available()):
         raise OptionError('--launcher: BasicSR tests with several processes on GPUs only; leave it out')
-    with _option_file(opt, args) as path:
+    for dataset in opt['datasets'].values():
+        # BasicSR's prefetcher waits for ever where loading fails, and its tests have no loading processes to keep.
+        dataset.update(prefetch_mode=None, persistent_workers=False)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, Path(args.opt).name)
+        save_options(opt, path)
         own = sys.argv
         sys.argv = [own[0], '-opt', str(path), '--launcher', args.launcher]
         sys.argv += ['--auto_resume'] * args.auto_resume + ['--debug'] * args.debug
@@ -84,11 +100,12 @@ def run_training(task, args, root=None):
         torch.backends.cudnn.benchmark = True
         with StopRequest(opt['dist'], opt['train'].get('max_minutes')) as stop:
             checkpoint = find_checkpoint(opt)
-            notes = _take_over(opt, given, checkpoint)
+            notes = _take_over(task, opt, given, checkpoint)
             _prepare_folders(opt, given, args, fresh=checkpoint is None)
             for note in notes:
                 get_root_logger().warning(note)
-            _train(opt, given, checkpoint, stop)
+            with ended_children():
+                _train(opt, given, checkpoint, stop)
     return opt
 
 
@@ -101,19 +118,20 @@ def checked_options(task, path, changes=None):
         changes (list[str] | None): ``section:key=value`` of --force_yml.
 
     Returns:
-        dict: The options.
+        dict: The options, with what they leave out.
 
     Raises:
         DeCoNASError: Options or data cannot be used.
     """
-    opt = load_options(path, changes)
-    if isinstance(opt.get('sample_photos'), str):
-        prepare_sample_photos(opt['sample_photos'], opt.get('scale', 2))
-    check_options(opt, path, task)
-    return opt
+    return check_options(load_options(path, changes), path, task, _prepare_photos)
 
 
-def _take_over(opt, given, checkpoint):
+def _prepare_photos(opt):
+    if opt.get('sample_photos') is not None:
+        prepare_sample_photos(opt['sample_photos'], opt['scale'])
+
+
+def _take_over(task, opt, given, checkpoint):
     """Make the options continue a checkpoint, and seed; what the log shall say about it."""
     if checkpoint is None:
         seed_generators(opt)
@@ -127,7 +145,8 @@ def _take_over(opt, given, checkpoint):
         notes.append(f'Resuming is not exact: {checkpoint.path} was not written by tools/search.py or tools/train.py.')
     else:
         notes += [f'Changed since iter {checkpoint.state["iter"]}: {change}'
-                  for change in check_changes(before, {**given, 'manual_seed': opt['manual_seed']})]
+                  for change in check_changes(with_defaults(before, task),
+                                              {**given, 'manual_seed': opt['manual_seed']})]
     if opt['rank'] == 0:
         notes += set_newer_aside(checkpoint)
     return notes
@@ -136,21 +155,40 @@ def _take_over(opt, given, checkpoint):
 def _prepare_folders(opt, given, args, fresh):
     """Folders, the copied option file and the log, as BasicSR makes them."""
     if fresh:
-        make_exp_dirs(opt)
-        if opt['logger'].get('use_tb_logger') and 'debug' not in opt['name'] and opt['rank'] == 0:
+        with explained(opt['path']['experiments_root']):
+            make_exp_dirs(opt)
+        if opt['logger']['use_tb_logger'] and opt['rank'] == 0:
             mkdir_and_rename(os.path.join(opt['root_path'], 'tb_logger', opt['name']))
     if opt['dist']:
         dist.barrier()
-    with _option_file(given, args) as path:
-        copy_opt_file(str(path), opt['path']['experiments_root'])
+    if opt['rank'] == 0:
+        _copy_option_file(given, args, Path(opt['path']['experiments_root']))
     log_file = os.path.join(opt['path']['log'], f'train_{opt["name"]}_{get_time_str()}.log')
     logger = get_root_logger(logger_name='basicsr', log_level=logging.INFO, log_file=log_file)
     logger.info(get_env_info())
     logger.info(dict2str(opt))
 
 
+def _tb_logger(opt):
+    """SummaryWriter | None: As BasicSR's, which goes by whether the name has "debug" in it."""
+    if not opt['logger']['use_tb_logger']:
+        return None
+    # First, so that it finds what TensorBoard writes.
+    if (opt['logger'].get('wandb') or {}).get('project') is not None:
+        init_wandb_logger(opt)
+    return init_tb_logger(log_dir=os.path.join(opt['root_path'], 'tb_logger', opt['name']))
+
+
+def _copy_option_file(given, args, folder):
+    """The option file, with the changes of --force_yml made, as BasicSR copies it but in UTF-8 whatever it was in."""
+    head = ['# GENERATE TIME: ' + time.asctime(), '# CMD:', '# ' + ' '.join(sys.argv), '']
+    path = folder / Path(args.opt).name
+    text = option_text(given) if args.force_yml else read_text(args.opt)
+    save_text('\n'.join([*head, text]), path)
+
+
 def _train(opt, given, checkpoint, stop):
-    tb_logger = init_tb_loggers(opt)
+    tb_logger = _tb_logger(opt)
     times = PartTimes(opt['path']['experiments_root'])
     data = TrainingData(opt)
     data.log()
@@ -172,15 +210,3 @@ def _train(opt, given, checkpoint, stop):
     TrainingLoop(opt, model, data, val_loaders, position, tb_logger, stop, times).run()
     if tb_logger:
         tb_logger.close()
-
-
-@contextmanager
-def _option_file(opt, args):
-    """Path: The option file, with the changes of --force_yml made."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(args.opt)
-        if args.force_yml:
-            # BasicSR would evaluate the values as Python.
-            path = Path(folder, path.name)
-            save_options(opt, path, f'{args.opt} with --force_yml {" ".join(args.force_yml)}')
-        yield path

@@ -15,6 +15,7 @@ from basicsr.train import train_pipeline
 from deconas_plugin import pipeline
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.models.deconas_search_model import DeCoNASSearchModel
+from deconas_plugin.training import signals
 from deconas_plugin.training.signals import StopRequest
 
 
@@ -165,3 +166,35 @@ class BasicSRPipeline:
             train_pipeline(str(root))
 
         pipeline.run_train = run_train
+
+
+@dataclass
+class RecordWorkers:
+    """Write the numbers of all loading processes into ``<folder>/workers.txt``; let the last of them fail to start."""
+    folder: object
+    bad_start: bool = False
+
+    def __call__(self):
+        original = signals._ignore_signals
+
+        def start(initialise, worker_id):
+            with open(f'{self.folder}/workers.txt', 'a') as file:
+                file.write(f'{os.getpid()}\n')
+            original(initialise, worker_id)
+            if self.bad_start and worker_id == 1:
+                raise RuntimeError('this worker had a bad start')
+
+        signals._ignore_signals = start
+
+
+@dataclass
+class BrokenValidation(RecordWorkers):
+    """Raise an error in the first validation."""
+
+    def __call__(self):
+        super().__call__()
+
+        def validation(model, *args):
+            raise RuntimeError('this validation had an accident')
+
+        DeCoNASModel.validation = validation

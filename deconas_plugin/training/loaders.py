@@ -8,7 +8,8 @@ from basicsr.utils import get_root_logger
 
 from deconas_plugin.data.gpu_patch_loader import GpuPatchLoader
 from deconas_plugin.data.resumable_sampler import ResumableSampler
-from deconas_plugin.errors import OptionError
+from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.training.prefetch import ThreadPrefetcher
 from deconas_plugin.training.signals import spare_workers
 
 
@@ -85,19 +86,28 @@ class TrainingData:
         return GpuPatchLoader(self.dataset, self.batch_size, self.sampler, torch.device('cuda'))
 
     def _loader(self, dataset_opt):
-        loader = build_dataloader(self.dataset, dataset_opt, num_gpu=self.opt['num_gpu'], dist=self.opt['dist'],
-                                  sampler=self.sampler, seed=self.opt['manual_seed'])
+        # Its own prefetcher in a thread is not used, see ThreadPrefetcher.
+        loader = build_dataloader(self.dataset, {**dataset_opt, 'prefetch_mode': None}, num_gpu=self.opt['num_gpu'],
+                                  dist=self.opt['dist'], sampler=self.sampler, seed=self.opt['manual_seed'])
         spare_workers(leave_generators_alone(loader))
         self.batch_size = loader.batch_size
         return loader
 
     def _epoch(self):
-        if self.opt['datasets']['train'].get('prefetch_mode') != 'cuda':
-            yield from self.loader
-            return
-        prefetcher = CUDAPrefetcher(self.loader, self.opt)
-        while (batch := prefetcher.next()) is not None:
-            yield batch
+        dataset_opt = self.opt['datasets']['train']
+        try:
+            if dataset_opt.get('prefetch_mode') == 'cuda':
+                prefetcher = CUDAPrefetcher(self.loader, self.opt)
+                while (batch := prefetcher.next()) is not None:
+                    yield batch
+            elif dataset_opt.get('prefetch_mode') == 'cpu':
+                yield from ThreadPrefetcher(self.loader, dataset_opt.get('num_prefetch_queue', 1))
+            else:
+                yield from self.loader
+        except DeCoNASError as error:
+            # A worker's error arrives with its whole traceback as the message.
+            line = str(error).strip().splitlines()[-1]
+            raise type(error)(line.rpartition(f'{type(error).__name__}: ')[2]) from error
 
 
 def build_validation_loaders(opt):

@@ -51,7 +51,8 @@ class TrainingLoop:
         self.position, self.tb_logger, self.stop, self.times = position, tb_logger, stop, times
         self.total_iter = opt['train']['total_iter']
         self.logger = get_root_logger()
-        self.messages = MessageLogger(opt, position.iter, tb_logger)
+        # It writes nothing to TensorBoard for names with "debug" in them.
+        self.messages = MessageLogger({**opt, 'name': opt['name'].replace('debug', 'dbg')}, position.iter, tb_logger)
         self.data_timer, self.iter_timer = AvgTimer(), AvgTimer()
         self.saved_at = time.monotonic()
 
@@ -109,6 +110,7 @@ class TrainingLoop:
 
     def _step(self, batch):
         current_iter = self.position.iter
+        self._undo_warmup()
         self.model.update_learning_rate(current_iter, warmup_iter=self.opt['train'].get('warmup_iter', -1))
         self.model.feed_data(batch)
         try:
@@ -120,6 +122,12 @@ class TrainingLoop:
         self.iter_timer.record()
         if current_iter == 1:
             self.messages.reset_start_time()
+
+    def _undo_warmup(self):
+        """Let schedulers step from their own rates: some multiply the one in use, which may be that of the warm-up."""
+        for scheduler in self.model.schedulers:
+            for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
+                group['lr'] = rate
 
     def _progress_values(self):
         losses = [value for name, value in self.model.get_current_log().items() if name.startswith('l_')]

@@ -43,7 +43,9 @@ def complete_options(opt, args, root):
         training_states=str(experiment / 'training_states'),
         log=str(experiment),
         visualization=str(experiment / 'visualization'))
-    if 'debug' in opt['name']:
+    # BasicSR does this for every name that has "debug" in it.
+    if args.debug:
+        opt['logger'].update(use_tb_logger=False)
         if opt.get('val'):
             opt['val']['val_freq'] = 8
         opt['logger'].update(print_freq=1, save_checkpoint_freq=8)

@@ -36,18 +36,6 @@ def check_data(opt, task):
                                   'choose different ones with keys, for example keys: 0001-0750 and keys: 0751-0800')
 
 
-def check_files(opt):
-    """Check that the weights and states that ``path`` names are there.
-
-    Raises:
-        OptionError: One is not.
-    """
-    for key, value in opt['path'].items():
-        if isinstance(value, str) and key.startswith(('pretrain_network', 'resume_state')):
-            if not Path(value).expanduser().is_file():
-                raise OptionError(f'path.{key}: {value} does not exist; train it first, or name another file')
-
-
 def _check_dataset(name, dataset, scale):
     """set[tuple[str, str]]: Folder and name of every image of a dataset."""
     for key in ('dataroot_gt', 'dataroot_lq'):

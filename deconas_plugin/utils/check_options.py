@@ -16,8 +16,12 @@ from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.training.schedules import WarmupCosineLR
 from deconas_plugin.utils import option_schema
-from deconas_plugin.utils.check_data import check_data, check_files
+from deconas_plugin.utils.check_data import check_data
+from deconas_plugin.utils.check_run import check_run
 from deconas_plugin.utils.check_search import check_search
+from deconas_plugin.utils.check_weights import check_weights
+from deconas_plugin.utils.names import check_name
+from deconas_plugin.utils.option_defaults import DESCRIBED, SCHEMAS, with_defaults
 from deconas_plugin.utils.option_schema import REQUIRED
 from deconas_plugin.utils.plain_values import check_plain
 from deconas_plugin.utils.trial_build import check_network_builds, check_precisions, check_training_builds
@@ -28,27 +32,28 @@ KINDS = {
     'number': ((int, float), 'a number'),
     'boolean': (bool, 'true or false'),
     'text': (str, 'text'),
+    'name': (str, 'text'),
     'list': (list, 'a list'),
     'mapping': (dict, 'a section with keys'),
     'any': (object, 'a value'),
-}
-SCHEMAS = {
-    'search': option_schema.SEARCH_OPTIONS,
-    'train': option_schema.TRAIN_OPTIONS,
-    'test': option_schema.TEST_OPTIONS,
 }
 # BasicSR fills these in; a constructor may have them, an option file may not.
 FILLED_IN = {'self', 'space', 'controller', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt', 'total_iter',
              'warmup_iter'}
 
 
-def check_options(opt, source, task):
-    """Check options.
+def check_options(opt, source, task, prepare=None):
+    """Check options, and fill in what they leave out.
 
     Args:
         opt (dict): As :func:`deconas_plugin.utils.options.load_options` gives them.
         source (str): The file, for messages.
         task (str): 'search', 'train' or 'test'.
+        prepare (Callable[[dict], None] | None): Called with the options when only files and data are still to be
+            checked: it may make them.
+
+    Returns:
+        dict: The options with all defaults, see :func:`deconas_plugin.utils.option_defaults.with_defaults`.
 
     Raises:
         OptionError: One line that names the key, what was found, what is expected, and the file.
@@ -58,13 +63,17 @@ def check_options(opt, source, task):
         check_plain(opt)
         # Before the rest, because other options may name what it registers.
         import_user_code(opt)
+        opt = with_defaults(opt, task)
         _check_section(opt, SCHEMAS[task], '')
         _check_constructors(opt, task)
         _check_networks(opt, task)
         _check_scale(opt)
+        check_run(opt, task)
+        if prepare:
+            prepare(opt)
         _check_builds(opt, task)
-        check_files(opt)
         check_data(opt, task)
+        return opt
     except DeCoNASError as error:
         raise type(error)(f'{error} ({source})') from error
 
@@ -92,6 +101,8 @@ def _check_value(value, key, name):
         raise OptionError(f'{name}: expected more than {key.above}, got {value!r}')
     if key.maximum is not None and value > key.maximum:
         raise OptionError(f'{name}: expected at most {key.maximum}, got {value!r}')
+    if key.kind == 'name' and value != key.default:
+        check_name(value, name)
     if key.choices and value not in key.choices:
         raise OptionError(f'{name}: expected one of {", ".join(map(str, key.choices))}, got {value!r}')
     if key.keys:
@@ -144,7 +155,10 @@ def _check_dataset(dataset, name):
     if not isinstance(dataset, dict):
         raise OptionError(f'{name}: expected a section with keys, got {dataset!r}')
     _check_type(dataset.get('type'), DATASET_REGISTRY, f'{name}.type')
-    if dataset['type'] in ('DeCoNASPatchDataset', 'PairedImageDataset'):
+    if dataset['type'] == 'SingleImageDataset':
+        _check_section(dataset, {key: value for key, value in option_schema.DATASET.items() if key != 'dataroot_gt'},
+                       f'{name}.')
+    elif dataset['type'] in DESCRIBED:
         _check_section(dataset, option_schema.DATASET, f'{name}.')
     if dataset['type'] == 'PairedImageDataset':
         for key in ('final_gt_size', 'use_channel_shuffle'):
@@ -258,13 +272,14 @@ def _check_scale(opt):
 
 
 def _check_builds(opt, task):
-    network = check_network_builds(opt['network_g'], 'network_g')
+    network = check_network_builds(opt['network_g'], 'network_g', opt['path'].get('pretrain_network_g') is not None)
     if task != 'test':
         check_training_builds(opt['train'], 'train')
     if task == 'search':
         check_training_builds(opt['derive']['train'], 'derive.train')
         check_search(opt, network)
     check_precisions(opt, network)
+    check_weights(opt, {'network_g': network})
 
 
 def _nearest(name, known):

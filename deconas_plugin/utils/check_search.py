@@ -8,6 +8,7 @@ from deconas_plugin.search.pareto import pareto_front
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.utils.check_weights import check_weights
 from deconas_plugin.utils.trial_build import refusals
 
 
@@ -34,6 +35,7 @@ def _check_strategy(opt, space):
     with torch.random.fork_rng(devices=[]):
         with refusals('network_c', f'{opt["network_c"]["type"]} cannot be built from {network}'):
             controller = ARCH_REGISTRY.get(opt['network_c']['type'])(space=space, **network)
+        check_weights(opt, {'network_c': controller})
         with refusals('search.strategy', f'no controller step can be made with {opt["search"]["strategy"]}'):
             strategy = build_strategy(controller, opt['search']['strategy'])
             genotypes = strategy.ask(opt['search']['num_samples'])

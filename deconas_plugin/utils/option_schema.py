@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from deconas_plugin.search.weight_sampling import WEIGHT_SAMPLING
 
 REQUIRED = object()
+# Of a whole number whose key says nothing else: beyond any use, and small enough for whatever counts with it.
+MOST = 10**9
 
 
 @dataclass(frozen=True)
@@ -11,7 +13,8 @@ class Key:
     """One option.
 
     Attributes:
-        kind (str): 'integer', 'number', 'boolean', 'text', 'list' or 'mapping'.
+        kind (str): 'integer', 'number', 'boolean', 'text', 'name' (text that becomes part of file names), 'list' or
+            'mapping'.
         meaning (str): What it does, with its unit.
         default: Its value where it is left out; REQUIRED where it may not be.
         minimum (float | None): Smallest value of a number.
@@ -19,7 +22,7 @@ class Key:
         maximum (float | None): Largest value of a number.
         choices (tuple): The only values allowed.
         keys (dict[str, Key]): For a mapping of known keys; for a list, the keys of each of its mappings.
-        nullable (bool): Whether ``~`` may be given.
+        nullable (bool): Whether ``~`` may be given: it means the default.
     """
     kind: str
     meaning: str
@@ -32,11 +35,11 @@ class Key:
 
     @property
     def nullable(self):
-        return self.default is None
+        return self.default is not REQUIRED
 
 
-def integer(meaning, default=REQUIRED, minimum=1):
-    return Key('integer', meaning, default, minimum)
+def integer(meaning, default=REQUIRED, minimum=1, maximum=MOST):
+    return Key('integer', meaning, default, minimum, maximum=maximum)
 
 
 def number(meaning, default=REQUIRED, minimum=0):
@@ -59,6 +62,10 @@ def text(meaning, default=REQUIRED, choices=()):
     return Key('text', meaning, default, choices=choices)
 
 
+def name(meaning, default=REQUIRED):
+    return Key('name', meaning, default)
+
+
 def mapping(meaning, default=REQUIRED, keys=None):
     return Key('mapping', meaning, default, keys=keys or {})
 
@@ -67,7 +74,7 @@ PRECISION = ('float32', 'tf32', 'bf16', 'fp16')
 
 # Sections whose keys are the keywords of what their `type` names are checked against that constructor.
 DATASET = {
-    'name': text('Name in logs and result tables'),
+    'name': name('Name in logs and result tables, another one for each set'),
     'type': text('Registered dataset'),
     'dataroot_gt': text('Folder or LMDB of the HR images'),
     'dataroot_lq': text('Folder or LMDB of the LR images'),
@@ -78,7 +85,7 @@ DATASET = {
     'cache': text('DeCoNASPatchDataset: where decoded images are kept', None, ('disk', 'memory', 'cuda', 'none')),
     'cache_dir': text('DeCoNASPatchDataset: folder of the disk cache', None),
     'on_error': text('DeCoNASPatchDataset: what to do about a broken image', 'raise', ('raise', 'skip')),
-    'gt_size': integer('Side of a training patch, HR pixels', None),
+    'gt_size': integer('Side of a training patch, HR pixels; 64 LR pixels if left out', None),
     'final_gt_size': integer('DeCoNASPatchDataset: side of the patches in the last part of the training, HR pixels; '
                              'gt_size if left out', None),
     'final_share': share('That last part of the weight steps: 0.2 for the last fifth', 0.2),
@@ -89,13 +96,13 @@ DATASET = {
     'mean': Key('list', 'Subtracted from every channel (the networks here do it themselves)', None),
     'std': Key('list', 'Every channel is divided by it', None),
     'use_shuffle': boolean('Read by older BasicSR only; training always shuffles', True),
-    'num_worker_per_gpu': integer('Processes that load data', None, 0),
-    'batch_size_per_gpu': integer('Patches per weight step and process', None),
+    'num_worker_per_gpu': integer('Processes that load training data; 0: the training loads it itself', 0, 0, 512),
+    'batch_size_per_gpu': integer('Patches per weight step and process', 16),
     'dataset_enlarge_ratio': integer('Repeats of the data in one epoch', 1),
-    'prefetch_mode': text('BasicSR prefetcher', None, ('cpu', 'cuda')),
+    'prefetch_mode': text('Prefetcher for training data; cuda needs a GPU and pin_memory', None, ('cpu', 'cuda')),
     'num_prefetch_queue': integer('Batches that the cpu prefetcher holds', 1),
     'pin_memory': boolean('Page-locked host memory, for CUDA'),
-    'persistent_workers': boolean('Keep the loading processes over epochs'),
+    'persistent_workers': boolean('Keep the loading processes over epochs; needs num_worker_per_gpu'),
 }
 
 PATH = {
@@ -108,13 +115,14 @@ PATH = {
 }
 
 VAL = {
-    'val_freq': integer('Weight steps between validations', None),
+    'val_freq': integer('Weight steps between validations; only at the end if left out', None),
     'save_img': boolean('Save the upscaled images'),
-    'suffix': text('Added to the names of saved images', None),
+    'suffix': name('Added to the names of the images that a test saves; the name of the test if left out', ''),
     'pbar': boolean('Show a progress bar'),
     'precision': text('Of validation and testing', 'float32', PRECISION),
     'bicubic': boolean('Log the metrics of bicubic upscaling too'),
-    'metrics': mapping('Metrics by name; each has the type of a registered metric and its keywords', None),
+    'metrics': mapping('Metrics by name; each has the type of a registered metric, its keywords and better: higher or '
+                       'lower, which decides what is best: lower for NIQE, LPIPS and the like if left out', None),
 }
 
 TRAIN = {
@@ -143,7 +151,7 @@ TRAIN = {
 
 LOGGER = {
     'print_freq': integer('Weight steps between log lines'),
-    'save_checkpoint_freq': number('Weight steps between checkpoints whose networks stay'),
+    'save_checkpoint_freq': integer('Weight steps between checkpoints whose networks stay'),
     'save_checkpoint_minutes': positive('Minutes between checkpoints in addition; none if left out', None),
     'keep_states': integer('Training states to keep, the newest, with the networks of additional checkpoints', 3),
     'use_tb_logger': boolean('Write TensorBoard files'),
@@ -194,11 +202,12 @@ DERIVE = {
 }
 
 COMMON = {
-    'name': text('Name of the experiment and of its folder'),
+    'name': name('Name of the experiment and of its folder'),
     'model_type': text('Registered model'),
     'scale': Key('integer', 'Upscaling factor', REQUIRED, choices=(2, 3, 4)),
-    'num_gpu': Key('any', 'Number of GPUs, or auto', REQUIRED),
-    'manual_seed': integer('Seed of everything random; drawn if left out', None, 0),
+    'num_gpu': Key('any', 'Number of GPUs, of those that are there; 0 for the CPU; auto for all', REQUIRED),
+    # Workers and processes add their numbers to it, and NumPy takes 32 bits.
+    'manual_seed': integer('Seed of everything random; drawn if left out', None, 0, 4 * 10**9),
     'find_unused_parameters': boolean('For DistributedDataParallel'),
     'dist_params': mapping('For Slurm: backend and port', None),
     'datasets': mapping('Datasets by phase: train and val*, or test*'),
@@ -208,7 +217,7 @@ COMMON = {
     'path': mapping('Files to load', REQUIRED, PATH),
 }
 
-TEST_OPTIONS = {**COMMON, 'val': mapping('Testing', REQUIRED, VAL)}
+TEST_OPTIONS = {**COMMON, 'val': mapping('Testing', None, VAL)}
 
 TRAIN_OPTIONS = {
     **COMMON,

@@ -1,4 +1,6 @@
 """Option files: read, changed from the command line, written."""
+import codecs
+from collections.abc import Hashable
 from pathlib import Path
 
 import yaml
@@ -8,6 +10,56 @@ from deconas_plugin.utils.atomic import save_text
 
 # Besides its own errors PyYAML lets through what its constructors raise, such as for the date 2020-13-45.
 BAD_YAML = (AttributeError, LookupError, RecursionError, TypeError, ValueError, yaml.YAMLError)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which no key stands twice in a section: PyYAML takes the last one in silence."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            key = self.construct_object(key_node, deep=True)
+            # What merges another section into this one may be overridden: that is what it is for.
+            if key_node.tag != 'tag:yaml.org,2002:merge' and isinstance(key, Hashable):
+                if key in seen:
+                    raise DuplicateKeyError(f'line {key_node.start_mark.line + 1}: the key {key!r} stands twice in '
+                                            'one section; leave one of them out')
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+class DuplicateKeyError(ValueError):
+    """A key stands twice."""
+
+
+def read_yaml(path, key):
+    """What a YAML file of a user holds.
+
+    Args:
+        path (str | Path): The file, in UTF-8, or in UTF-16 with a byte order mark.
+        key (str): The option that named it, for messages.
+
+    Raises:
+        OptionError: It cannot be read, is no YAML, or a key stands twice in a section.
+    """
+    try:
+        return yaml.load(Path(path).read_bytes(), _StrictLoader)
+    except OSError as error:
+        raise OptionError(f'{key}: cannot read {path}: {error.strerror}') from error
+    except DuplicateKeyError as error:
+        raise OptionError(f'{key}: {path}, {error}') from error
+    except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
+        raise OptionError(f'{key}: {path} is not in UTF-8 ({" ".join(str(error).split())}); save it in UTF-8'
+                          ) from error
+    except BAD_YAML as error:
+        raise OptionError(f'{key}: {path} is no YAML file: {" ".join(str(error).split())}') from error
+
+
+def read_text(path):
+    """str: An option file that :func:`read_yaml` has read."""
+    content = Path(path).read_bytes()
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode('utf-16' if utf16 else 'utf-8-sig')
 
 
 def load_options(path, changes=()):
@@ -24,12 +76,7 @@ def load_options(path, changes=()):
     Raises:
         OptionError: The file or a change cannot be read.
     """
-    try:
-        opt = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise OptionError(f'-opt: cannot read {path}: {error.strerror}') from error
-    except BAD_YAML as error:
-        raise OptionError(f'-opt: {path} is no YAML file: {" ".join(str(error).split())}') from error
+    opt = read_yaml(path, '-opt')
     if not isinstance(opt, dict):
         raise OptionError(f'-opt: {path}: expected sections such as datasets and network_g, '
                           f'found {type(opt).__name__}')
@@ -47,7 +94,7 @@ def _apply_change(opt, change):
     if not equals or not isinstance(section, dict) or last not in section:
         raise OptionError(f'--force_yml: expected section:key=value with a key of the option file, got {change!r}')
     try:
-        section[last] = yaml.safe_load(value)
+        section[last] = yaml.load(value, _StrictLoader)
     except BAD_YAML as error:
         raise OptionError(f'--force_yml: {change!r} holds no YAML value') from error
 
@@ -64,7 +111,12 @@ def save_options(opt, path, comment=''):
         StorageError: It could not be written.
     """
     head = ''.join(f'# {line}\n' for line in comment.splitlines())
-    save_text(head + yaml.safe_dump(plain(opt), sort_keys=False, width=120), path)
+    save_text(head + option_text(opt), path)
+
+
+def option_text(opt):
+    """str: Options as an option file."""
+    return yaml.safe_dump(plain(opt), sort_keys=False, width=120)
 
 
 def plain(value):

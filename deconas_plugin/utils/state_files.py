@@ -14,6 +14,8 @@ from deconas_plugin.utils.atomic import write_file
 
 # What BasicSR files its networks under, the averaged weights first.
 PARAM_KEYS = ('params_ema', 'params')
+# What DataParallel and torch.compile put before the names of a network's tensors.
+WRAPPERS = ('module.', '_orig_mod.')
 
 # What torch.load raises for a damaged file depends on the byte that is wrong.
 DAMAGED = (AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
@@ -29,8 +31,8 @@ def load_state(path, keys=PARAM_KEYS):
 
     Returns:
         tuple[dict[str, Tensor], dict]: The state dict on the CPU, and what the file says about it: ``key`` (the entry
-        of the ``.pth`` that was read, None for a bare state dict) and ``metadata`` (dict[str, str], of the
-        ``.safetensors``).
+        of the ``.pth`` that was read, None for a bare state dict), ``metadata`` (dict[str, str], of the
+        ``.safetensors``) and ``renamed`` (set[str]: the prefixes of wrappers that were taken off the names).
 
     Raises:
         WeightsError: The file is missing, broken, holds anything but tensors, or is of another kind.
@@ -104,7 +106,8 @@ def _load_pth(path, keys):
     if isinstance(content, dict) and 'optimizers' in content:
         raise WeightsError(f'{path}: this is a training state; expected weights, such as models/net_g_latest.pth')
     key = next((key for key in keys if isinstance(content, dict) and key in content), None)
-    return _checked(content if key is None else content[key], path), dict(key=key, metadata={})
+    state, renamed = _checked(content if key is None else content[key], path)
+    return state, dict(key=key, metadata={}, renamed=renamed)
 
 
 def _load_safetensors(path):
@@ -115,7 +118,8 @@ def _load_safetensors(path):
     except (OSError, SafetensorError) as error:
         raise WeightsError(f'{path}: expected a .safetensors; it is truncated or damaged, fetch or write it again'
                            ) from error
-    return _checked(state, path), dict(key=None, metadata=metadata)
+    state, renamed = _checked(state, path)
+    return state, dict(key=None, metadata=metadata, renamed=renamed)
 
 
 def _checked(state, path):
@@ -124,4 +128,13 @@ def _checked(state, path):
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise WeightsError(f'{path}: expected tensors by name, found {type(value).__name__} under {name!r}')
-    return {name.removeprefix('module.'): value for name, value in state.items()}
+    renamed = set()
+    return {_unwrapped(name, renamed): value for name, value in state.items()}, renamed
+
+
+def _unwrapped(name, renamed):
+    """str: A name without the prefixes of wrappers."""
+    while prefix := next((prefix for prefix in WRAPPERS if name.startswith(prefix)), None):
+        renamed.add(prefix)
+        name = name.removeprefix(prefix)
+    return name

@@ -43,11 +43,16 @@ def check_training_builds(train, name):
             _built(LOSS_REGISTRY.get(train[key]['type']), train[key], f'{name}.{key}')
 
 
-def check_network_builds(network, name):
+def check_network_builds(network, name, real=False):
     """Build a network of this project without memory for its weights; others may not stand that.
 
+    Args:
+        network (dict): Its options.
+        name (str): Their place, for messages.
+        real (bool): Whether it shall have weights all the same, to be compared with those of a file.
+
     Returns:
-        DeCoNASSkeleton | None: The network, on the meta device unless it has pretrained weights; None for others.
+        DeCoNASSkeleton | None: The network, on the meta device unless it has weights; None for others.
 
     Raises:
         OptionError: It does not take its values.
@@ -55,7 +60,8 @@ def check_network_builds(network, name):
     if network['type'] not in ('DeCoNASNet', 'DeCoNASSuperNet'):
         return None
     # Pretrained weights are compared with the network, and that takes real ones.
-    with torch.device('meta' if network.get('pretrained') is None else 'cpu'):
+    real = real or network.get('pretrained') is not None
+    with torch.random.fork_rng(devices=[]), torch.device('cpu' if real else 'meta'):
         return _built(ARCH_REGISTRY.get(network['type']), network, name)
 
 

@@ -59,6 +59,7 @@ def check_state(net, state, source='weights'):
         WeightsError: It does not.
     """
     expected = net.state_dict()
+    _check_kind(state, expected, source)
     # Genotype and scale first: where they differ, names and shapes do too, and say less.
     _check_genotype(state, expected, source)
     _check_scale(state, expected, source)
@@ -73,6 +74,30 @@ def check_state(net, state, source='weights'):
                                f'got {tuple(tensor.shape)}')
         if not torch.isfinite(tensor).all():
             raise WeightsError(f'{source}: {name} is not finite: the training diverged; take an earlier checkpoint')
+
+
+# What has to be done with weights of a kind where others are needed.
+REMEDIES = {
+    'of a merged network, for inference alone (tools/convert.py --fused)': 'take the file that they were made from',
+    'of a supernet, which hold no genotype': 'derive a network from them first',
+    'of a network that is not merged': 'merge it: tools/convert.py --fused',
+}
+
+
+def _check_kind(state, expected, source):
+    found, wanted = _kind(state), _kind(expected)
+    if found != wanted and None not in (found, wanted):
+        raise WeightsError(f'{source}: these are weights {found}; {REMEDIES[found]}')
+
+
+def _kind(state):
+    """str | None: Which of the kinds of weights of this project; None for others."""
+    merged, supernet, single = REMEDIES
+    if is_fused(state):
+        return merged
+    if any('.weight.0' in name for name in state):
+        return supernet
+    return single if 'genotype_code' in state else None
 
 
 def _check_genotype(state, expected, source):
