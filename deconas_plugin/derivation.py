@@ -1,4 +1,6 @@
 """The derivation as the tools run it: score, choose, write, show."""
+import hashlib
+import json
 import sys
 import time
 from dataclasses import replace
@@ -10,9 +12,13 @@ from rich.table import Table
 from deconas_plugin.search.derivation_files import DerivationFiles
 from deconas_plugin.search.derive import Budget, derive
 from deconas_plugin.search.experiment import SearchExperiment
+from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.halving import Halving, HalvingOptions
 from deconas_plugin.search.pareto import pareto_front
+from deconas_plugin.search.reward import Score
 from deconas_plugin.search.reward_signal import RewardSignal, block_gain
 from deconas_plugin.utils.paths import shown
+from deconas_plugin.utils.results import Results
 
 SHOWN = 5
 
@@ -24,7 +30,8 @@ def run_derivation(folder,
                    max_params=None,
                    max_mult_adds=None,
                    max_latency=None,
-                   latency_table=None):
+                   latency_table=None,
+                   halving=None):
     """Derive a network from a search and write its files.
 
     Args:
@@ -34,12 +41,14 @@ def run_derivation(folder,
         num_samples (int | None): Genotypes to sample. Default: as in the search's options.
         max_params, max_mult_adds, max_latency (float | None): Budget. Default: as in the search's options.
         latency_table (str | None): File of tools/latency.py. Default: as in the search's options.
+        halving (HalvingOptions | None): Train the best candidates on and halve them. Default: as in the search's
+            options.
 
     Returns:
         DerivationFiles: What was written.
 
     Raises:
-        DeCoNASError: There is no such search, or nothing keeps within the budget.
+        DeCoNASError: There is no such search, nothing keeps within the budget, or the rungs do not fit.
     """
     started = time.time()
     experiment = SearchExperiment(folder, iteration, latency_table)
@@ -47,23 +56,62 @@ def run_derivation(folder,
     num_samples = options['num_samples'] if num_samples is None else num_samples
     limits = {'max_params': max_params, 'max_mult_adds': max_mult_adds, 'max_latency': max_latency}
     budget = Budget(**{key: options.get(key) if limit is None else limit for key, limit in limits.items()})
-    scores = derive(experiment.strategy, experiment.reward, experiment.reward_set, experiment.counter, num_samples,
-                    budget, experiment.opt['search']['reward']['batch_size'])
-    signal = _signal(experiment, scores)
+    if halving is None and options.get('halving'):
+        halving = HalvingOptions(**options['halving'])
+    if halving:
+        halving.check(experiment.opt, num_samples)
+
+    def scored():
+        scores = derive(experiment.strategy, experiment.reward, experiment.reward_set, experiment.counter, num_samples,
+                        budget, experiment.opt['search']['reward']['batch_size'])
+        return scores, _signal(experiment, scores)
+
+    if halving:
+        results = _results(experiment, {'num_samples': num_samples, **vars(budget), **vars(halving)})
+        # Kept as well, because some strategies draw candidates.
+        scores, signal = _read(results.get('candidates', lambda: _plain(*scored())), experiment)
+        halved = Halving(experiment, halving, results)
+        rungs, state = halved.run(scores), halved.state
+        best = [*rungs[-1].scores, *(score for score in scores if score.genotype not in rungs[-1].genotypes)]
+    else:
+        (scores, signal), rungs, state = scored(), [], None
+        best = scores
     files = DerivationFiles(experiment, name)
     front = pareto_front(scores, experiment.counter, options.get('front') or ['mult_adds'])
-    files.write(scores, front, {
+    files.write(best[0], front, {
         'search': experiment.opt['name'],
         'checkpoint': experiment.iteration,
         'candidates': len(scores),
         'reward_patches': len(experiment.reward_set),
         **({f'psnr_{key}': round(value, 5) for key, value in signal.figures().items()} if signal else {}),
+        **({'halving_candidates': len(rungs[0].scores), 'halving_steps': rungs[-1].steps} if rungs else {}),
         **vars(budget),
         'manual_seed': experiment.opt['manual_seed'],
         'seconds': round(time.time() - started, 1),
-    })
-    _show(scores, front, experiment.counter, files, signal)
+    }, state, rungs)
+    _show(best, len(scores), front, experiment.counter, files, signal)
     return files
+
+
+def _results(experiment, settings):
+    """Results: Of one halving; other weights or settings have a folder of their own."""
+    settings = {'weights': experiment.digest, 'train': experiment.opt['train'], **settings}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    folder = experiment.folder / 'halving' / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    return Results(folder, settings)
+
+
+def _plain(scores, signal):
+    """dict: Scores and their signal as JSON holds them."""
+    return {'scores': [[str(score.genotype), score.psnr, score.penalties] for score in scores],
+            'signal': signal and vars(signal)}
+
+
+def _read(plain, experiment):
+    scores = [Score(Genotype.from_text(experiment.supernet.space, text), psnr, penalties)
+              for text, psnr, penalties in plain['scores']]
+    return scores, plain['signal'] and RewardSignal(**plain['signal'])
 
 
 def _signal(experiment, scores):
@@ -75,11 +123,11 @@ def _signal(experiment, scores):
     return replace(signal, block_gain=block_gain(experiment.reward, scores[:1], batches))
 
 
-def _show(scores, front, counter, files, signal):
+def _show(scores, num_candidates, front, counter, files, signal):
     console = Console()
     if signal and not signal.ranks:
         console.print(f'{signal.warning}.', style='yellow', soft_wrap=True)
-    console.print(_table(f'Derived: the best of {len(scores)} candidates is the first', scores[:SHOWN], counter))
+    console.print(_table(f'Derived: the best of {num_candidates} candidates is the first', scores[:SHOWN], counter))
     console.print(_table('Pareto front, cheapest first', front, counter))
     console.print(f'Genotype and weights: {shown(files.genotype.parent)}', soft_wrap=True)
     console.print('Next, train the derived network, then test it:', soft_wrap=True)

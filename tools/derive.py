@@ -10,6 +10,9 @@ EXAMPLES = """examples:
     python tools/derive.py experiments/search_DeCoNAS_x2 --max-mult-adds 75e9 --name derived_75G
   the best one that takes at most 200 ms on the machine of a latency table:
     python tools/derive.py experiments/search_DeCoNAS_x2 --max-latency 200 --latency-table latency_cpu.yml
+  train the 16 best candidates on for 50 weight steps, the better 8 for 100 more, the better 4 for 200 more; stopped, it
+  continues:
+    python tools/derive.py experiments/search_DeCoNAS_x2 --halving 16 50 3 --name halved
 """
 
 
@@ -25,15 +28,19 @@ def build_parser():
     parser.add_argument('--max-mult-adds', type=float, metavar='N', help='most Mult-Adds @720p, for example 75e9')
     parser.add_argument('--max-latency', type=float, metavar='MS', help='largest latency, by the latency table')
     parser.add_argument('--latency-table', metavar='FILE', help="made by tools/latency.py (default: the search's)")
+    parser.add_argument('--halving', type=positive, nargs=3, metavar=('CANDIDATES', 'STEPS', 'RUNGS'),
+                        help='train the best candidates on and halve them (default: as in the options)')
     return parser
 
 
 def main(argv=None):
     args = build_parser().parse_args(argv)
     from deconas_plugin.derivation import run_derivation
+    from deconas_plugin.search.halving import HalvingOptions
     from deconas_plugin.utils.console import run_tool
     return run_tool(run_derivation, args.experiment, args.name, args.iteration, args.num_samples, args.max_params,
-                    args.max_mult_adds, args.max_latency, args.latency_table)
+                    args.max_mult_adds, args.max_latency, args.latency_table,
+                    HalvingOptions(*args.halving) if args.halving else None)
 
 
 if __name__ == '__main__':

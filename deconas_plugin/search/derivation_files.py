@@ -1,10 +1,11 @@
 """What a derivation leaves behind: genotype, weights, and options that train and test the network as they stand."""
 import inspect
+import json
 
 from basicsr.utils.misc import mkdir_and_rename
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.utils.atomic import save_tensors
+from deconas_plugin.utils.atomic import save_tensors, save_text
 from deconas_plugin.utils.options import save_options
 from deconas_plugin.utils.paths import shown
 
@@ -19,6 +20,7 @@ class DerivationFiles:
     Attributes:
         genotype, weights, train_options, test_options (Path): The files.
         front (Path): Folder of the genotypes of the Pareto front, one file each, cheapest first.
+        halving (Path): What candidates earned in every rung of a halving, where there was one.
     """
 
     def __init__(self, experiment, name='derived'):
@@ -27,28 +29,42 @@ class DerivationFiles:
         folder = experiment.folder / name
         self.genotype = folder / 'genotype.yml'
         self.front = folder / 'front'
+        self.halving = folder / 'halving.jsonl'
         self.weights = folder / 'net_g_inherited.pth'
         self.train_options = folder / f'train_{self.name}.yml'
         self.test_options = folder / f'test_{self.name}.yml'
 
-    def write(self, scores, front, provenance):
+    def write(self, best, front, provenance, state=None, rungs=()):
         """Write all files.
 
         Args:
-            scores (list[Score]): Best first, as the derivation gives them.
+            best (Score): What is derived.
             front (list[Score]): The Pareto front, cheapest first.
             provenance (dict): How they came about, for ``genotype.yml``.
+            state (dict[str, Tensor] | None): Weights of the best. Default: its share of the supernet's.
+            rungs (list[Rung]): Of the halving that chose it, where there was one.
         """
-        experiment, best = self.experiment, scores[0]
+        experiment = self.experiment
         mkdir_and_rename(str(self.genotype.parent))
         self.front.mkdir()
         self._write_genotype(best, provenance, self.genotype)
         for number, score in enumerate(front, 1):
             self._write_genotype(score, provenance, self.front / f'genotype_{number}.yml')
-        save_tensors({'params': experiment.supernet.derive(best.genotype).cpu().state_dict()}, self.weights)
+        state = experiment.supernet.derive(best.genotype).cpu().state_dict() if state is None else state
+        save_tensors({'params': state}, self.weights)
+        if rungs:
+            save_text(''.join(json.dumps(line) + '\n' for line in self._halving_lines(rungs)), self.halving)
         save_options(self._train(best.genotype), self.train_options, 'Trains the derived network')
         save_options(self._test(best.genotype), self.test_options,
                      'Tests the derived network; model_type: SRModel, of BasicSR itself, works too')
+
+    def _halving_lines(self, rungs):
+        """Yield a dict for every candidate of every rung, as the history of the search has them."""
+        for number, rung in enumerate(rungs, 1):
+            for place, score in enumerate(rung.scores):
+                yield {'rung': number, 'steps': rung.steps, 'genotype': str(score.genotype), 'psnr': score.psnr,
+                       'penalties': score.penalties, 'reward': score.reward, 'kept': place < rung.kept,
+                       **self.experiment.counter.count(score.genotype).figures()}
 
     def _write_genotype(self, score, provenance, path):
         save_options(

@@ -1,4 +1,5 @@
 """A search on disk: its options and a checkpoint, ready to derive from."""
+import hashlib
 import math
 import re
 from pathlib import Path
@@ -47,6 +48,12 @@ class SearchExperiment:
         self.counter = build_counter(self.opt, self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
+
+    @property
+    def digest(self):
+        """str: Tells the supernet's weights from others. The iteration does not: that of ``latest`` is in no file."""
+        weights = self.folder / 'models' / f'net_g_{self.iteration}.pth'
+        return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
 
     def _options(self):
         path = self.folder / 'options.yml'

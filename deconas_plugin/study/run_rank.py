@@ -1,5 +1,4 @@
 """The yardstick of one search, as tools/rank.py runs it."""
-import hashlib
 import json
 import math
 import time
@@ -153,8 +152,7 @@ def _searched(experiment):
     """dict: What the pieces depend on: which weights are shared, and the options for scoring and training alone."""
     opt, train = experiment.opt, experiment.opt['train']
     return {
-        # Says more than the iteration: that of net_g_latest.pth is in no file, and other searches count alike.
-        'weights': weights_digest(experiment),
+        'weights': experiment.digest,
         'scale': opt['scale'],
         'manual_seed': opt['manual_seed'],
         'network_g': opt['network_g'],
@@ -162,9 +160,3 @@ def _searched(experiment):
         'train': {key: train.get(key) for key in ('optim_g', 'pixel_opt', 'precision')},
         'search': {'reward': opt['search']['reward']},
     }
-
-
-def weights_digest(experiment):
-    """str: Tells the supernet's weights from others."""
-    weights = experiment.folder / 'models' / f'net_g_{experiment.iteration}.pth'
-    return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 
 from deconas_plugin.errors import OptionError
 from deconas_plugin.models.deconas_search_model import build_counter
+from deconas_plugin.search.halving import HalvingOptions
 from deconas_plugin.search.pareto import pareto_front
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Score
@@ -27,6 +28,8 @@ def check_search(opt, supernet):
         Penalty(counter, opt['search']['penalty'])(counter.everything)
     _check_strategy(opt, supernet.space)
     _check_derivation(opt['derive'], counter)
+    if opt['derive'].get('halving'):
+        HalvingOptions(**opt['derive']['halving']).check(opt, opt['derive']['num_samples'])
 
 
 def _check_strategy(opt, space):

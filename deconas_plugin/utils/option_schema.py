@@ -196,6 +196,12 @@ DERIVE = {
     'max_latency': number('Largest latency, ms by search.latency_table', None),
     'front': Key('list', 'Measures against which the Pareto front of PSNR is taken: params, mult_adds, latency; '
                          'mult_adds if left out', None),
+    'halving': mapping('Train the best candidates on from the shared weights, all on the same patches; the worse half '
+                       'leaves, the others train for twice as long, and so on. Off if left out', None, {
+        'candidates': integer('Of those that are scored, how many train'),
+        'steps': integer('Weight steps of each in the first rung'),
+        'rungs': integer('Rungs; the last has two candidates or more'),
+    }),
     'inherit_weights': boolean('Whether training starts from the shared weights', True),
     'train': mapping('The train section of the written training options', REQUIRED, TRAIN),
     'test_datasets': mapping('Datasets of the written test options; those of validation if left out', None),

@@ -134,6 +134,34 @@ def draw_series(series, label):
     return figure
 
 
+@styled
+def draw_halving(rows):
+    """Draw what candidates earn while they train and leave.
+
+    Args:
+        rows (list[dict]): See :attr:`deconas_plugin.visual.experiment.Experiment.halving`.
+
+    Returns:
+        Figure: The chart; the winner stands out.
+    """
+    figure = new_figure(2 * WIDTH, HEIGHT)
+    axes = figure.add_subplot(xlabel='weight steps alone', ylabel='reward (dB)')
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    last = max(row['rung'] for row in rows)
+    winner = next(row['genotype'] for row in rows if row['rung'] == last)
+    for genotype in dict.fromkeys(row['genotype'] for row in rows if row['genotype'] != winner):
+        _draw_candidate(axes, rows, genotype, MUTED, None if axes.lines else 'candidates')
+    _draw_candidate(axes, rows, winner, COLOURS[0], 'derived')
+    _legend(figure, axes)
+    return figure
+
+
+def _draw_candidate(axes, rows, genotype, colour, name):
+    points = [(row['steps'], row['reward']) for row in rows if row['genotype'] == genotype]
+    axes.plot(*zip(*points, strict=True), color=colour, label=name, marker='o', markersize=3,
+              linewidth=1.5 if colour != MUTED else 0.8)
+
+
 def draw_search(history, num_bits):
     """Draw how a search went.
 

@@ -141,6 +141,12 @@ class Experiment:
         """bool: Whether the search has come to its end."""
         return (self.folder / 'derived' / 'genotype.yml').is_file()
 
+    @cached_property
+    def halving(self):
+        """list[dict]: What every candidate earned in every rung of the halving that derived the network, in order;
+        empty where there was none."""
+        return self._json_lines('derived/halving.jsonl') if (self.folder / 'derived/halving.jsonl').is_file() else []
+
     @property
     def genotype_kind(self):
         """str: What :attr:`genotype` is."""

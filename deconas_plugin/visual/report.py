@@ -52,6 +52,7 @@ def render_report(experiment, pairs=None):
         'Result': sections.result,
         'Network': sections.drawing,
         **(OF_A_SEARCH if experiment.is_search else {}),
+        **({'Halving': sections.halving} if experiment.halving else {}),
         'Training': sections.training_curves,
         'Samples': lambda experiment: sections.samples(experiment, pairs),
         **({'Time': sections.times} if experiment.is_search else {}),

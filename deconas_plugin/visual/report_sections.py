@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from deconas_plugin.errors import DataError, DeCoNASError
-from deconas_plugin.visual.curves import COSTS, draw_search, draw_series, draw_signal
+from deconas_plugin.visual.curves import COSTS, draw_halving, draw_search, draw_series, draw_signal
 from deconas_plugin.visual.draw import draw_genotype
 from deconas_plugin.visual.formats import duration, giga, kilo
 from deconas_plugin.visual.genotype_strip import genotype_strip
@@ -127,6 +127,18 @@ def _marks(experiment, key, unit):
         psnr = experiment.history['psnr'][scored[-1]] if len(scored) else None
         marks.append(('published', '*', getattr(experiment.counter.count(published), key) / unit, psnr))
     return marks
+
+
+def halving(experiment):
+    """dict: The ``chart``, and a row for every rung."""
+    rungs, rows = [], experiment.halving
+    for number in dict.fromkeys(row['rung'] for row in rows):
+        found = [row for row in rows if row['rung'] == number]
+        rungs.append({'number': number, 'steps': f'{found[0]["steps"]:,}', 'candidates': len(found),
+                      'best': f'{found[0]["reward"]:.3f}', 'last': f'{found[-1]["reward"]:.3f}',
+                      'kept': sum(row['kept'] for row in found)})
+    return {'chart': _svg(draw_halving(rows), 'halving', 'Reward of every candidate over its weight steps'),
+            'rungs': rungs}
 
 
 def best_ten(experiment):

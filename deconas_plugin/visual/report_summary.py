@@ -40,7 +40,9 @@ def tiles(experiment):
 
 
 def _psnr(experiment):
-    return 'PSNR', f'{experiment.psnr:.2f} dB', f'{experiment.genotype_kind}, shared weights'
+    steps = experiment.provenance.get('halving_steps')
+    weights = f'after {steps:,} steps alone' if steps else 'shared weights'
+    return 'PSNR', f'{experiment.psnr:.2f} dB', f'{experiment.genotype_kind}, {weights}'
 
 
 def _reward(experiment):
