@@ -47,9 +47,10 @@ setup(
         'tqdm',
     ],
     extras_require={
-        'dev': ['hypothesis', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript', 'openvino', 'pnnx', 'pytest', 'ruff',
-                'spandrel'],
+        'dev': ['hypothesis', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript', 'openvino', 'pnnx', 'pymoo', 'pytest',
+                'ruff', 'spandrel'],
         'ncnn': ['ncnn', 'pnnx'],
+        'nsga2': ['pymoo'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
         'openvino': ['openvino'],
         'spandrel': ['spandrel'],

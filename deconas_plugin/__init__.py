@@ -10,5 +10,6 @@ compat.apply()
 # What registers itself in a registry when it is imported.
 for _module in ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.controller_arch', 'archs.compared',
                 'data.deconas_patch_dataset', 'models.deconas_model', 'models.deconas_search_model',
-                'search.reinforce', 'search.random_search', 'search.evolution', 'training.losses'):
+                'search.reinforce', 'search.random_search', 'search.evolution', 'search.nsga2',
+                'training.losses'):
     importlib.import_module(f'deconas_plugin.{_module}')

@@ -77,7 +77,8 @@ def run_derivation(folder,
         (scores, signal), rungs, state = scored(), [], None
         best = scores
     files = DerivationFiles(experiment, name)
-    front = pareto_front(scores, experiment.counter, options.get('front') or ['mult_adds'])
+    measures = options.get('front') or experiment.strategy.measures or ['mult_adds']
+    front = pareto_front(scores, experiment.counter, list(measures))
     files.write(best[0], front, {
         'search': experiment.opt['name'],
         'checkpoint': experiment.iteration,

@@ -51,8 +51,8 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.net_c = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self.load_controller()
         share_module(self.net_c)
-        self.strategy = build_strategy(self.net_c, search_opt['strategy'], self.opt['manual_seed'])
         self.counter = build_counter(self.opt, self.supernet)
+        self.strategy = build_strategy(self.net_c, search_opt['strategy'], self.opt['manual_seed'], self.counter)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
         self.probe = SignalProbe(self.reward, self.reward_set, search_opt['reward']['batch_size'],

@@ -42,10 +42,11 @@ class SearchExperiment:
         self.supernet.to(self.device, memory_format=torch.channels_last).eval()
         self.controller = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self._load(self.controller, 'net_c')
-        self.strategy = build_strategy(self.controller, self.opt['search']['strategy'], self.opt['manual_seed'])
+        self.counter = build_counter(self.opt, self.supernet)
+        self.strategy = build_strategy(self.controller, self.opt['search']['strategy'], self.opt['manual_seed'],
+                                       self.counter)
         last_iter = math.inf if self.iteration == 'latest' else self.iteration
         self.strategy.recall(*read_history(self.folder, self.supernet.space, last_iter))
-        self.counter = build_counter(self.opt, self.supernet)
         self.reward = build_reward(self.opt, self.supernet, self.counter)
         self.reward_set = build_reward_set(self.opt, self.device)
 

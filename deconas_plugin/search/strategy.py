@@ -12,14 +12,16 @@ STRATEGIES = Registry('search strategy', scope='deconas')
 class SearchStrategy(ABC):
     """Interface of a search strategy.
 
-    The constructor takes any of ``controller`` (DeCoNASController), ``space`` (SearchSpace) and ``seed`` (int), which
-    the search supplies, and keywords of its own, which are its options.
+    The constructor takes any of ``controller`` (DeCoNASController), ``space`` (SearchSpace), ``counter``
+    (ComplexityCounter) and ``seed`` (int), which the search supplies, and keywords of its own, which are its options.
 
     Attributes:
         same_patches (bool): Whether all genotypes must be scored on the same patches, because the strategy compares
             rewards of different steps: patches differ by far more dB than genotypes do.
+        measures (tuple[str]): Costs that it trades against PSNR by itself, so that a penalty would count them twice.
     """
     same_patches = False
+    measures = ()
 
     @abstractmethod
     def ask(self, num_samples):
@@ -72,13 +74,14 @@ class SearchStrategy(ABC):
         return
 
 
-def build_strategy(controller, options, seed=0):
+def build_strategy(controller, options, seed=0, counter=None):
     """Build the strategy that the options name.
 
     Args:
         controller (DeCoNASController): Proposes genotypes, where the strategy uses one.
         options (dict): ``type`` and the keywords of the strategy.
         seed (int): For strategies that draw without the controller.
+        counter (ComplexityCounter | None): For strategies that count costs.
 
     Returns:
         SearchStrategy: The strategy.
@@ -92,7 +95,7 @@ def build_strategy(controller, options, seed=0):
         raise OptionError(f'search.strategy.type: expected one of {", ".join(STRATEGIES.module_dict)}, got {name!r}')
     strategy = STRATEGIES.module_dict[name]
     known = set(inspect.signature(strategy).parameters)
-    supplied = {'controller': controller, 'space': controller.space, 'seed': seed}
+    supplied = {'controller': controller, 'space': controller.space, 'seed': seed, 'counter': counter}
     unknown = set(options) - (known - set(supplied))
     if unknown:
         raise OptionError(f'search.strategy: {name} has no option {sorted(unknown)[0]}')

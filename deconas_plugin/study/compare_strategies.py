@@ -26,7 +26,7 @@ def search_with(experiment, options, budget, num_samples, num_candidates, seed):
     torch.manual_seed(seed)
     rng = random.Random(seed)
     controller = build_network({**experiment.opt['network_c'], 'space': experiment.supernet.space})
-    strategy = build_strategy(controller, options, seed)
+    strategy = build_strategy(controller, options, seed, experiment.counter)
     batch_size = experiment.opt['search']['reward']['batch_size']
     gains, everything = [], experiment.counter.everything
     for batch in experiment.reward_set.draws(batch_size, budget // num_samples, rng, strategy.same_patches):

@@ -38,8 +38,8 @@ KINDS = {
     'any': (object, 'a value'),
 }
 # BasicSR fills these in; a constructor may have them, an option file may not.
-FILLED_IN = {'self', 'space', 'controller', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt', 'total_iter',
-             'warmup_iter'}
+FILLED_IN = {'self', 'space', 'controller', 'counter', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt',
+             'total_iter', 'warmup_iter'}
 
 
 def check_options(opt, source, task, prepare=None):

@@ -26,13 +26,13 @@ def check_search(opt, supernet):
     counter = build_counter(opt, supernet)
     with refusals('search.penalty', 'this penalty cannot be computed'):
         Penalty(counter, opt['search']['penalty'])(counter.everything)
-    _check_strategy(opt, supernet.space)
+    _check_strategy(opt, supernet.space, counter)
     _check_derivation(opt['derive'], counter)
     if opt['derive'].get('halving'):
         HalvingOptions(**opt['derive']['halving']).check(opt, opt['derive']['num_samples'])
 
 
-def _check_strategy(opt, space):
+def _check_strategy(opt, space, counter):
     """One controller step, with rewards that teach nothing; the random state stays as it is."""
     network = {key: value for key, value in opt['network_c'].items() if key != 'type'}
     with torch.random.fork_rng(devices=[]):
@@ -40,9 +40,13 @@ def _check_strategy(opt, space):
             controller = ARCH_REGISTRY.get(opt['network_c']['type'])(space=space, **network)
         check_weights(opt, {'network_c': controller})
         with refusals('search.strategy', f'no controller step can be made with {opt["search"]["strategy"]}'):
-            strategy = build_strategy(controller, opt['search']['strategy'])
+            strategy = build_strategy(controller, opt['search']['strategy'], counter=counter)
             genotypes = strategy.ask(opt['search']['num_samples'])
             strategy.tell(genotypes, [0.0] * len(genotypes))
+    if strategy.measures and opt['search']['penalty']:
+        raise OptionError(f'search.penalty: expected [] with the strategy {opt["search"]["strategy"]["type"]}, which '
+                          f'trades {", ".join(strategy.measures)} against PSNR by itself; take it out, or choose '
+                          'another strategy')
 
 
 def _check_derivation(derive, counter):

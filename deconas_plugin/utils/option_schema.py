@@ -168,12 +168,12 @@ SEARCH = {
     'num_samples': integer('Genotypes that are scored in a controller step', 1),
     'shared_genotype': boolean('With several processes: all train one genotype in a weight step, not each its own'),
     'min_entropy': number('Warn when the entropy of the controller falls below it, nats per bit', 0.05),
-    'strategy': mapping('Search strategy: reinforce, random or evolution, and its keywords'),
+    'strategy': mapping('Search strategy: reinforce, random, evolution or nsga2, and its keywords'),
     'weight_sampling': text('Genotypes of weight steps: drawn by the strategy, uniform until the end of the warm-up, '
                             'always uniform, uniform in complementary pairs, or smallest, largest and uniform in turns',
                             'strategy', WEIGHT_SAMPLING),
     'genotypes_per_step': integer('Genotypes that a weight step trains with the same patches', 1),
-    'penalty': Key('list', 'What complexity costs; a list, the costs add up', REQUIRED, keys={
+    'penalty': Key('list', 'What complexity costs; a list, the costs add up; [] for nothing', REQUIRED, keys={
         'type': text('Registered complexity measure: params, mult_adds, latency or paper'),
         'weight': number('Price in dB of the whole network; with a target, of an excess as large as the target'),
         'target': number('Cost that is free, in the unit of the measure (parameters, Mult-Adds @720p such as 75.0e9, '
@@ -195,7 +195,7 @@ DERIVE = {
     'max_mult_adds': number('Most Mult-Adds @720p', None),
     'max_latency': number('Largest latency, ms by search.latency_table', None),
     'front': Key('list', 'Measures against which the Pareto front of PSNR is taken: params, mult_adds, latency; '
-                         'mult_adds if left out', None),
+                         'those of the strategy nsga2, or mult_adds, if left out', None),
     'halving': mapping('Train the best candidates on from the shared weights, all on the same patches; the worse half '
                        'leaves, the others train for twice as long, and so on. Off if left out', None, {
         'candidates': integer('Of those that are scored, how many train'),
