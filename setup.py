@@ -29,19 +29,21 @@ setup(
     install_requires=[
         'addict',
         'basicsr==1.4.2',
+        'imagecodecs',  # PNG and TIFF of every depth
         'jinja2',
         'lmdb',
         'matplotlib',
         'mmengine>=0.10',
         'numpy',
         'opencv-python',
-        'pillow',
+        'pillow>=11.3',  # the first with AVIF
         'pyyaml',
         'rich',
         'safetensors',
         'scikit-image',  # its photographs are the data of the quick run
         'scipy',  # reads .mat files
         'setuptools<82',  # supplies distutils to BasicSR from Python 3.12 on, and pkg_resources to its tensorboard
+        'tifffile',
         'torch>=2.4',
         'torchvision>=0.19',
         'tqdm',

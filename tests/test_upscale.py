@@ -11,9 +11,11 @@ import torch
 from PIL import Image, ImageCms
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.data.images.photo import Photo
+from deconas_plugin.data.images.reader import read_photo
+from deconas_plugin.data.images.writer import encode_photo
 from deconas_plugin.errors import DataError, OptionError, WeightsError
 from deconas_plugin.upscaling.jobs import plan_jobs
-from deconas_plugin.upscaling.photo import Photo, encode_photo, read_photo
 from deconas_plugin.upscaling.upscaler import Upscaler
 from tools.upscale import main
 
@@ -168,7 +170,7 @@ def test_what_is_done_is_skipped_unless_told_otherwise(tmp_path, weights, capsys
 
 def test_patterns_files_and_equal_stems(tmp_path):
     folder = make_folder(tmp_path / 'in', 'a.png', 'a.jpg', 'b.png')
-    jobs = plan_jobs([f'{folder}/*.png', str(folder / 'a.jpg'), str(folder / 'a.png')], 'out')
+    jobs, _ = plan_jobs([f'{folder}/*.png', str(folder / 'a.jpg'), str(folder / 'a.png')], 'out')
     assert [(job.source.name, job.target.as_posix()) for job in jobs] == [
         ('a.png', 'out/a.png.png'), ('b.png', 'out/b.png'), ('a.jpg', 'out/a.jpg.png')]
 

@@ -24,7 +24,7 @@ def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument('--hr', metavar='DIR', help='folder of HR images (PNG, JPEG, BMP, TIFF; 8 bits per channel)')
+    source.add_argument('--hr', metavar='DIR', help='folder of HR images (PNG, JPEG, BMP, TIFF, WebP and others; 8 bits per channel)')
     source.add_argument('--sample-photos', action='store_true', help='use the photographs inside scikit-image')
     parser.add_argument('--lr', metavar='DIR', help='folder of LR images, 0001.png or 0001x2.png '
                         '(default: made from HR by MATLAB-style bicubic)')
@@ -77,11 +77,14 @@ def prepare(args):
         prepared = prepare_test_pairs(pairs, out, args.scale, workers=workers)
         prepared.skipped.update(missing)
         return [prepared]
-    images = list_images(args.hr)
+    passed_over = {}
+    images = list_images(args.hr, passed_over)
     splits = select_splits(images, args.split) if args.split else {'train': images}
-    return [prepare_sub_images(chosen, out, args.scale, name=name, split=split, lr_folder=args.lr,
-                               size=args.size or 480, step=args.step or 240, workers=workers, overwrite=args.overwrite)
-            for split, chosen in splits.items()]
+    prepared = [prepare_sub_images(
+        chosen, out, args.scale, name=name, split=split, lr_folder=args.lr, size=args.size or 480,
+        step=args.step or 240, workers=workers, overwrite=args.overwrite) for split, chosen in splits.items()]
+    prepared[0].skipped.update(passed_over)
+    return prepared
 
 
 def report(prepared):

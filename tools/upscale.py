@@ -4,54 +4,78 @@ import argparse
 from deconas_tools.arguments import positive
 
 EXAMPLES = """examples:
-  every image of a folder:
-    python tools/upscale.py photos results/photos --weights experiments/train_DeCoNASNet_x2/models/net_g_latest.pth
-  some of them, on the GPU in half precision, slower and a little better:
-    python tools/upscale.py "photos/*.jpg" results/photos --weights net.pth --precision fp16 --self-ensemble
+  one image, into photo_x2.png beside it, with the best network of the model zoo:
+    python tools/upscale.py photo.jpg
+  every image of a folder and its subfolders, into folders of the same names:
+    python tools/upscale.py photos results/photos --recursive --weights net_g_latest.pth
+  some of them, as JPEG, on the GPU in half precision, slower and a little better:
+    python tools/upscale.py "photos/*.jpg" results/photos --format jpg --precision fp16 --self-ensemble
   one image into one file:
-    python tools/upscale.py cat.jpg cat_x2.png --weights net.safetensors
+    python tools/upscale.py cat.jpg cat_x2.webp --weights net.safetensors
 
-Results are PNG files with the depth (8 or 16 bits), alpha channel and colour profile of the image. Those that are there
-already are left alone. Exit code: 0 all well, 1 some images were left out (listed), 2 nothing could be done.
+PNG, JPEG, BMP, TIFF, WebP, GIF (the first picture), AVIF, JPEG 2000 and PPM are read. Results have the alpha channel,
+colour profile and EXIF data of the image, upright; a PNG its depth (8 or 16 bits) too. Those that are there already are
+left alone. Exit code: 0 all well, 1 some images were left out (listed), 2 nothing could be done.
 """
 
 
 def build_parser():
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('input', nargs='+', metavar='INPUT', help='image, folder of images or pattern in quotes')
-    parser.add_argument('output', metavar='OUTPUT', help='folder for the results, or a .png for one image')
-    parser.add_argument('--weights', required=True, metavar='NAME', help='weight file or name in the model zoo')
+    parser.add_argument('paths', nargs='+', metavar='INPUT', help='image, folder of images or pattern in quotes; the '
+                        'last of several is the OUTPUT, unless -o names it')
+    parser.add_argument('-o', '--output', metavar='OUTPUT', help='folder for the results, or a .png, .jpg or .webp for '
+                        'one image (default: beside the input)')
+    parser.add_argument('--weights', metavar='NAME', help='weight file or name in the model zoo (default: the best '
+                        'network of the zoo for the scale)')
+    parser.add_argument('--scale', type=int, choices=(2, 3, 4), help='(default: that of the weights, else 2)')
     parser.add_argument('--device', metavar='NAME', help='cpu, cuda or cuda:N (default: CUDA where there is one)')
-    parser.add_argument('--precision', choices=['float32', 'bf16', 'fp16'], default='float32',
+    parser.add_argument('--precision', choices=['auto', 'float32', 'bf16', 'fp16'], default='float32',
                         help='of the computation (default: float32; bf16 is off by about a grey level at most places '
-                        'and faster where the processor knows it, fp16 is for GPUs)')
+                        'and faster where the processor knows it, which auto finds out; fp16 is for GPUs)')
     parser.add_argument('--tile', type=positive, default=256, metavar='N',
                         help='side of a tile in pixels; it changes memory and time, not the result (default: 256)')
     parser.add_argument('--self-ensemble', action='store_true',
                         help='average over the eight flips and transpositions: a little better, eight times slower')
+    parser.add_argument('--recursive', action='store_true', help='look into subfolders too')
+    parser.add_argument('--format', choices=['png', 'jpg', 'webp'], help='of results in a folder; jpg has quality 95, '
+                        'webp no loss, both 8 bits (default: png)')
+    parser.add_argument('--suffix', metavar='TEXT', help='put behind the names of results (default: _x2, the scale, '
+                        'beside the input, and none in an output folder)')
+    parser.add_argument('--max-pixels', type=positive, metavar='N',
+                        help='leave out images of more pixels (default: 400 million)')
     parser.add_argument('--overwrite', action='store_true', help='make results anew that are there already')
     return parser
 
 
 def upscale(args):
     """int: 0, or 1 if some images were left out."""
-    from deconas_plugin.upscaling.jobs import plan_jobs
-    from deconas_plugin.upscaling.upscaler import Upscaler, run_jobs
+    from functools import partial
+
+    from deconas_plugin.data.images.reader import MAX_PIXELS
+    from deconas_plugin.upscaling.jobs import plan_jobs, run_jobs
+    from deconas_plugin.upscaling.upscaler import Upscaler
     from deconas_plugin.utils.console import progress_bar
 
-    jobs = plan_jobs(args.input, args.output)
-    upscaler = Upscaler(args.weights, args.device, args.precision, args.tile, args.self_ensemble)
-    with progress_bar(len(jobs), 'images') as progress:
-        outcome = run_jobs(jobs, upscaler, args.overwrite, progress)
+    inputs, output = args.paths, args.output
+    if output is None and len(inputs) > 1:
+        *inputs, output = inputs
+    upscaler = Upscaler(args.weights, args.device, args.precision, args.tile, args.self_ensemble, args.scale)
+    jobs, left_out = plan_jobs(inputs, output, suffix=args.suffix, ending=args.format and f'.{args.format}',
+                               recursive=args.recursive, scale=upscaler.scale)
+    outcome = run_jobs(jobs, upscaler, args.overwrite, partial(progress_bar, unit='images'),
+                       args.max_pixels or MAX_PIXELS)
     print(f'{outcome.written} upscaled, {outcome.skipped} skipped because they are there already')
-    for line in outcome.failed:
+    if len(jobs) == 1 and outcome.written:
+        print(jobs[0].target)
+    left_out += outcome.failed
+    for line in left_out:
         print(f'left out: {line}')
-    return 1 if outcome.failed else 0
+    return 1 if left_out else 0
 
 
 def main(argv=None):
-    args = build_parser().parse_args(argv)
+    args = build_parser().parse_intermixed_args(argv)
     from deconas_plugin.utils.console import run_tool
     return run_tool(upscale, args)
 

@@ -7,7 +7,7 @@ from deconas_plugin.benchmark.methods import Bicubic, split_name
 from deconas_plugin.benchmark.network_methods import WeightsMethod
 from deconas_plugin.benchmark.scoring import score_image
 from deconas_plugin.benchmark.sr_images import SRImage
-from deconas_plugin.data.image_io import SUFFIXES
+from deconas_plugin.data.images.reader import SUFFIXES
 from deconas_plugin.data.sub_images import read_pair
 from deconas_plugin.errors import DataError
 from deconas_plugin.utils.atomic import write_file

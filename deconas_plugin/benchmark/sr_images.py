@@ -4,7 +4,8 @@ from pathlib import Path
 
 from deconas_plugin.benchmark.methods import Method
 from deconas_plugin.benchmark.test_sets import canonical_name
-from deconas_plugin.data.image_io import SUFFIXES, read_image
+from deconas_plugin.data.image_io import read_image
+from deconas_plugin.data.images.listing import scan_folder
 from deconas_plugin.errors import DataError
 
 # What may follow the name of a test image in a result's name: `baby_x2`, `baby-SR`, `img_001_SRF_2_SRCNN`, `0801x2`.
@@ -105,7 +106,7 @@ def find_results(folder, names, method):
         DataError: An image has several results.
     """
     candidates = {}
-    for path in sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES):
+    for path in scan_folder(folder)[0]:
         name = _image_of(path.stem, names)
         if name is not None and not NOT_RESULTS.fullmatch(path.stem):
             candidates.setdefault(name, []).append(path)

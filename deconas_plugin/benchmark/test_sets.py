@@ -70,6 +70,8 @@ def _in_root(root, name, scale):
     if not folders:
         return None
     pairs, missing = find_test_pairs(folders[0], scale)
+    # What macOS adds to a copied folder is no image of the set.
+    missing = {name: reason for name, reason in missing.items() if not name.startswith('._')}
     if missing:
         raise DataError(f'{next(iter(missing.values()))} ({len(missing)} of {len(missing) + len(pairs)} images)')
     return TestSet(name, pairs, str(folders[0]))

@@ -1,60 +1,73 @@
-"""Reading photographs strictly and encoding them as the databases hold them."""
-import struct
+"""Images of 8 bits per channel as training data and benchmarks need them, and how the databases hold them."""
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
+from deconas_plugin.data.images.listing import scan_folder
+from deconas_plugin.data.images.reader import SUFFIXES, decode_photo, read_photo
 from deconas_plugin.errors import DataError
 
-SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
-FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF')
 PNG_LEVEL = 1  # OpenCV's default, and BasicSR's; written into meta_info.txt
 MIN_SIDE = 12
 
 
-def list_images(folder):
+def list_images(folder, skipped=None):
     """The image files directly in `folder`, sorted by name.
+
+    Args:
+        folder (str | Path): The folder.
+        skipped (dict[Path, str] | None): Takes what was passed over although it may have been meant, and why.
 
     Raises:
         DataError: no such folder, or no image in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
+    if not Path(folder).is_dir():
         raise DataError(f'{folder}: no such folder; expected a folder of images')
-    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    images, passed_over = scan_folder(folder)
     if not images:
-        raise DataError(f'{folder}: no images in it; expected files ending in {" ".join(SUFFIXES)}')
+        hint = next(iter(passed_over.values()), f'expected files ending in {" ".join(SUFFIXES)}')
+        raise DataError(f'{folder}: no images in it; {hint}')
+    if skipped is not None:
+        skipped.update(passed_over)
     return images
 
 
-def read_image(path):
-    """Read an 8-bit PNG, JPEG, BMP or TIFF. Pillow reads, because OpenCV takes a truncated JPEG for a whole one.
+def read_image(path, **limits):
+    """Read an image as its file says: upright, in the colours of its profile where they are inks.
+
+    Args:
+        path (str | Path): A file of any format of :func:`read_photo`.
+        limits: ``max_pixels`` of :func:`read_photo`.
 
     Returns:
         tuple: the image, (h, w, 3), uint8, BGR (grey images get three equal channels), and a note on what was left
             out ('' if nothing was).
 
     Raises:
-        DataError: unreadable, truncated, more than 8 bits per channel, or smaller than 12 pixels.
+        DataError: unreadable, truncated, more than 8 bits per channel, too large, or smaller than 12 pixels.
     """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            # Pillow cuts 16-bit colour down to 8 bits in silence; only the raw mode of its tiles still tells.
-            deep = image.mode in ('I', 'F') or ';16' in f'{image.mode} {[tile[3] for tile in image.tile]}'
-            if deep:
-                raise DataError(f'{path}: more than 8 bits per channel; convert it to 8 bits')
-            has_alpha = 'A' in image.getbands() or 'transparency' in image.info
-            rgb = np.asarray((image.convert('RGBA') if has_alpha else image).convert('RGB'))
-    except DataError:
-        raise
-    except (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError) as error:
-        reason = ' '.join(str(error).split()).replace(f"'{path}'", '').strip()
-        raise DataError(f'{path}: not a readable image ({reason})') from error
+    photo = read_photo(path, **limits)
+    rgb = eight_bits(photo, path)
     if min(rgb.shape[:2]) < MIN_SIDE:
         raise DataError(f'{path}: {rgb.shape[1]}x{rgb.shape[0]} pixels; expected at least {MIN_SIDE}x{MIN_SIDE}')
-    return np.ascontiguousarray(rgb[:, :, ::-1]), 'alpha channel dropped' if has_alpha else ''
+    return np.ascontiguousarray(rgb[:, :, ::-1]), '' if photo.alpha is None else 'alpha channel dropped'
+
+
+def decode_image(content, where):
+    """Decode an image, bytes, as :func:`read_image` reads it; `where` is what messages call it.
+
+    Returns:
+        ndarray: (h, w, 3), uint8, RGB.
+    """
+    return eight_bits(decode_photo(content, where), where)
+
+
+def eight_bits(photo, where):
+    """The (h, w, 3) uint8 RGB pixels of a Photo; DataError where it has more bits."""
+    if photo.rgb.dtype != np.uint8:
+        raise DataError(f'{where}: more than 8 bits per channel; convert it to 8 bits')
+    return photo.rgb
 
 
 def encode_png(img):

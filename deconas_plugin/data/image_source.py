@@ -5,9 +5,9 @@ Images everywhere in this package are uint8 arrays of shape (3, h, w), RGB: plan
 import os
 import re
 
-import cv2
 import numpy as np
 
+from deconas_plugin.data.image_io import decode_image
 from deconas_plugin.data.lmdb_reader import open_lmdb
 from deconas_plugin.errors import DataError
 
@@ -15,19 +15,17 @@ _META_LINE = re.compile(r'(?P<key>.+)\.\w+ \((?P<height>\d+), ?(?P<width>\d+), ?
 _REPAIR = 'make the data again with tools/prepare_data.py, or set on_error: skip'
 
 
-def decode_image(encoded, where):
+def decode_planes(encoded, where):
     """Decode a PNG, JPEG, ... to a (3, h, w) uint8 RGB array.
 
     Raises:
-        DataError: ``encoded`` (bytes, read from ``where``) is no whole image.
+        DataError: ``encoded`` (bytes, read from ``where``) is no whole image of 8 bits per channel.
     """
     try:
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise DataError(f'{where}: {len(encoded)} bytes that are no readable image; {_REPAIR}')
-    return np.ascontiguousarray(image[:, :, ::-1].transpose(2, 0, 1))
+        image = decode_image(encoded, where)
+    except DataError as error:
+        raise DataError(f'{error}; {_REPAIR}') from error
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
 def read_meta_info(path):
@@ -78,7 +76,7 @@ class LmdbImages:
         """Image number ``index``; DataError where it is missing, broken or not of the recorded size."""
         key, size = self.keys[index], self.sizes[index]
         where = f"{self.path}: key '{key}'"
-        image = decode_image(self._reader.get(key), where)
+        image = decode_planes(self._reader.get(key), where)
         if image.shape[1:] != size:
             raise DataError(f'{where}: {image.shape[1]}x{image.shape[2]} pixels (height x width) '
                             f'where meta_info.txt says {size[0]}x{size[1]}; {_REPAIR}')
@@ -102,4 +100,4 @@ class FileImages:
                 encoded = file.read()
         except OSError as error:
             raise DataError(f'{path}: not readable ({error.strerror}); {_REPAIR}') from error
-        return decode_image(encoded, path)
+        return decode_planes(encoded, path)

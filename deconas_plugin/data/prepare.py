@@ -67,8 +67,12 @@ def prepare_sub_images(images, out, scale, *, name='DIV2K', split='train', lr_fo
     return Prepared(hr.path, lr.path, skipped, notes)
 
 
-def name_images(images):
-    """Map the names that become keys to the files.
+def name_images(images, as_keys=True):
+    """Map names to the files.
+
+    Args:
+        images (list[Path]): The files.
+        as_keys (bool): Whether the names become keys of an LMDB. Default: yes.
 
     Raises:
         DataError: two files get the same name, or one that BasicSR's LMDB keys cannot hold.
@@ -76,7 +80,7 @@ def name_images(images):
     named = {}
     for path in images:
         key = path.stem.replace('.', '_')  # BasicSR ends a key at the first dot
-        if not key.isascii() or len(key) > 400:
+        if as_keys and (not key.isascii() or len(key) > 400):
             raise DataError(f'{path}: LMDB keys are ASCII and short; rename the file')
         if key in named:
             raise DataError(f'{path}: has the same name as {named[key]}; rename or remove one')
@@ -84,9 +88,10 @@ def name_images(images):
     return named
 
 
-def find_lr_images(names, folder, scale):
-    """Map each name to its file in an LR folder (`0001.png` or `0001x2.png`), or to None."""
-    stems = {path.stem.replace('.', '_'): path for path in list_images(folder)}
+def find_lr_images(names, folder, scale, skipped=None):
+    """Map each name to its file in an LR folder (`0001.png` or `0001x2.png`), or to None; `skipped` as in
+    :func:`list_images`."""
+    stems = {path.stem.replace('.', '_'): path for path in list_images(folder, skipped)}
     found = {name: stems.get(name, stems.get(f'{name}x{scale}')) for name in names}
     if not any(found.values()):
         raise DataError(f'{folder}: holds no LR image for any HR image; expected names like {next(iter(names))}.png or '

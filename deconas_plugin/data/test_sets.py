@@ -31,7 +31,7 @@ def find_test_pairs(folder, scale, lr_folder=None):
         lr_folder (str | Path | None): LR images, where they lie somewhere else.
 
     Returns:
-        tuple: list[TestPair], and a dict of the images without LR partner (name -> message).
+        tuple: list[TestPair], and a dict of the images without LR partner and of files passed over (name -> message).
 
     Raises:
         DataError: no images, or none for this scale.
@@ -40,13 +40,16 @@ def find_test_pairs(folder, scale, lr_folder=None):
     hr_folder = _first_folder(folder, f'GTmod{scale}', 'GTmod12', 'HR', 'GT', f'image_SRF_{scale}') or folder
     if not lr_folder and hr_folder != folder:
         lr_folder = _first_folder(folder, f'LRbicx{scale}', f'LR_bicubic/X{scale}')
-    images = list_images(hr_folder)
+    skipped = {}
+    images = list_images(hr_folder, skipped)
     marked = _marked_pairs(images, scale)
     if marked and not lr_folder:
-        return marked
-    named = name_images(images)
-    partners = find_lr_images(named, lr_folder, scale) if lr_folder else dict.fromkeys(named)
-    missing = {name: f'{named[name]}: no LR image {name} or {name}x{scale} in {lr_folder}'
+        pairs, missing = marked
+        return pairs, missing | _by_name(skipped)
+    named = name_images(images, as_keys=False)
+    partners = find_lr_images(named, lr_folder, scale, skipped) if lr_folder else dict.fromkeys(named)
+    missing = _by_name(skipped)
+    missing |= {name: f'{named[name]}: no LR image {name} or {name}x{scale} in {lr_folder}'
                for name, path in partners.items() if lr_folder and path is None}
     return [TestPair(name, path, partners[name]) for name, path in named.items() if name not in missing], missing
 
@@ -81,6 +84,10 @@ def prepare_test_pairs(pairs, out, scale, *, workers=1):
     if len(skipped) == len(pairs):
         raise DataError(f'{next(iter(skipped.values()))}; and no other image is usable')
     return Prepared(gt_folder, lr_folder, skipped, notes)
+
+
+def _by_name(skipped):
+    return {path.name: reason for path, reason in skipped.items()}
 
 
 def _first_folder(folder, *names):

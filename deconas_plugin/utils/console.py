@@ -16,6 +16,9 @@ def run_tool(function, *args):
         DeCoNASError; 128 and the signal's number after a signal, 130 after Ctrl-C; 0 where the time that was given is
         up. Other errors are defects and keep their traceback.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, 'reconfigure'):  # a file's name may hold bytes that are no text
+            stream.reconfigure(errors='backslashreplace')
     try:
         code = function(*args)
         return code if isinstance(code, int) else 0
@@ -32,7 +35,7 @@ def run_tool(function, *args):
 
 @contextmanager
 def progress_bar(total, unit):
-    """Context of a progress bar on a terminal, and of nothing elsewhere.
+    """Context of a progress bar on a terminal, and of nothing elsewhere. It never runs backwards.
 
     Args:
         total (int): How much there is to do.
@@ -41,11 +44,12 @@ def progress_bar(total, unit):
     Yields:
         Callable[[float, str], None]: To be called with how much is done and a word on what is being done.
     """
-    layout = '{percentage:3.0f}%|{bar}| {total_fmt} {unit}, {elapsed}<{remaining} {postfix}'
-    with tqdm(total=total, unit=unit, bar_format=layout, disable=None) as bar:
+    layout = '{percentage:3.0f}%|{bar}| {desc}, {elapsed}, {remaining} left {postfix}'
+    with tqdm(total=total, desc=f'0 of {total} {unit}', bar_format=layout, smoothing=0, disable=None) as bar:
 
         def show(done, text):
+            bar.set_description_str(f'{int(done)} of {total} {unit}', refresh=False)
             bar.set_postfix_str(text, refresh=False)
-            bar.update(done - bar.n)
+            bar.update(max(done - bar.n, 0))  # what turns out to be more work than expected stops the bar
 
         yield show

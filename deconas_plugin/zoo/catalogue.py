@@ -4,6 +4,7 @@ import difflib
 import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import fmean
 
 import yaml
 
@@ -64,6 +65,19 @@ class Zoo:
             raise WeightsError(f'{path}: expected the SHA-256 {entry.sha256[:12]}... of {name}, got {found[:12]}...; '
                                'the file is damaged or was replaced, install the plugin again')
         return path
+
+    def best(self, scale):
+        """str: The name of the network with the highest PSNR in the mean of its test sets.
+
+        Raises:
+            WeightsError: There is none for this scale.
+        """
+        entries = [entry for entry in self.entries.values() if entry.scale == scale]
+        if not entries:
+            known = ', '.join(f'x{scale}' for scale in sorted({entry.scale for entry in self.entries.values()}))
+            raise WeightsError(f'--scale: the model zoo has no network for x{scale}, only for {known or "nothing"}; '
+                               'name the weights')
+        return max(entries, key=lambda entry: fmean(psnr for psnr, _ in entry.metrics.values())).name
 
 
 def load_zoo(folder=None):

@@ -1,0 +1,172 @@
+"""The one reader of image files: bytes in, the pixels that the file means out."""
+import functools
+import io
+import threading
+
+import cv2
+import imagecodecs
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from deconas_plugin.data.images import png, tiff
+from deconas_plugin.data.images.cmyk import cmyk_to_rgb
+from deconas_plugin.data.images.exif import UPRIGHT, read_exif
+from deconas_plugin.data.images.photo import Photo
+from deconas_plugin.errors import DataError
+
+SUFFIXES = ('.png', '.apng', '.jpg', '.jpeg', '.jpe', '.jfif', '.mpo', '.bmp', '.dib', '.tif', '.tiff', '.webp', '.gif',
+            '.avif', '.jp2', '.j2k', '.jpx', '.ppm', '.pgm', '.pbm', '.pnm')
+FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'TIFF', 'WEBP', 'GIF', 'AVIF', 'JPEG2000', 'PPM')
+MAX_PIXELS = 400_000_000
+SIZE_HEADER = b'\xff\x4f\xff\x51'  # start of a JPEG 2000 codestream; the bits of its first channel are 40 bytes on
+
+_opening = threading.Lock()
+
+
+def read_photo(path, max_pixels=MAX_PIXELS):
+    """Read an image file.
+
+    Args:
+        path (str | Path): PNG, JPEG, BMP, TIFF, WebP, GIF (its first picture), AVIF, JPEG 2000 or PPM, whatever its
+            name ends in.
+        max_pixels (int): The largest image to decode; a file of a few bytes can claim to hold any number of pixels.
+            Default: 400 million.
+
+    Returns:
+        Photo: Its pixels as they are to be seen: upright, with the depth, transparency and colours that the file says.
+
+    Raises:
+        DataError: It is unreadable, cut short, too large, or has pixels of a kind that is not supported.
+    """
+    try:
+        with open(path, 'rb') as file:
+            content = file.read()
+    except OSError as error:
+        raise DataError(f'{path}: cannot be read ({error.strerror})') from error
+    return decode_photo(content, path, max_pixels)
+
+
+def decode_photo(content, where, max_pixels=MAX_PIXELS):
+    """Decode an image file; see :func:`read_photo`.
+
+    Args:
+        content (bytes): The file.
+        where (str | Path): What the messages call it.
+        max_pixels (int): The largest image to decode. Default: 400 million.
+    """
+    def check(width, height):
+        if width * height > max_pixels:
+            raise DataError(f'{where}: {width}x{height} pixels; expected at most {max_pixels:,}, raise --max-pixels if '
+                            'the memory allows')
+
+    try:
+        photo, orientation = _decode(content, check)
+    except DataError:
+        raise
+    except Exception as error:  # which one a decoder raises for a damaged file depends on the byte that is wrong
+        raise DataError(f'{where}: not a readable image ({_reason(error)})') from error
+    turn = UPRIGHT.get(orientation)
+    if turn is not None:
+        photo.rgb = np.ascontiguousarray(turn(photo.rgb))
+        photo.alpha = None if photo.alpha is None else np.ascontiguousarray(turn(photo.alpha))
+    if photo.profile and photo.profile[16:20] != (b'GRAY' if photo.is_grey else b'RGB '):
+        photo.profile = None  # it is not one of these numbers
+    return photo
+
+
+def _reason(error):
+    if isinstance(error, UnidentifiedImageError):
+        return 'none of the known formats'
+    return ' '.join(str(error).split()) or type(error).__name__
+
+
+def _decode(content, check):
+    """tuple: Photo as it lies in the file, and its orientation."""
+    if content.startswith(png.SIGNATURE):
+        return png.decode_png(content, check)
+    if content.startswith(tiff.SIGNATURES):
+        decoded = tiff.decode_tiff(content, check)
+        if decoded is not None:
+            return decoded
+    with _open(content) as image:
+        check(*image.size)
+        photo = _decode_deep(image, content) or _decode_plain(image)
+        if image.format == 'AVIF':
+            photo.colour = _colour_of_avif(content)
+        orientation, photo.exif = read_exif(image.getexif)
+    return photo, orientation
+
+
+def _open(content):
+    """Image: Opened by Pillow, which has a limit of its own, for the process and not for an image."""
+    with _opening:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(content), formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _decode_plain(image):
+    """Photo: By Pillow, 8 bits per channel."""
+    image.load()
+    mode, profile = image.mode, image.info.get('icc_profile')
+    if mode == 'CMYK':
+        return Photo(cmyk_to_rgb(np.asarray(image), profile))
+    if mode == 'LAB':
+        return Photo(np.asarray(ImageCms.applyTransform(image, _lab_to_srgb())))
+    if mode not in ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'YCbCr'):
+        raise ValueError(f'expected 8 or 16 bits per channel, got pixels of mode {mode}')
+    has_alpha = mode in ('LA', 'PA', 'RGBA') or 'transparency' in image.info
+    pixels = np.asarray(image.convert('RGBA' if has_alpha else 'RGB'))
+    return Photo(pixels[..., :3], pixels[..., 3] if has_alpha else None, mode in ('1', 'L', 'LA'), profile)
+
+
+def _decode_deep(image, content):
+    """Photo | None: An image of more than 8 bits per channel, which Pillow would cut down to 8."""
+    decoder = {'PPM': _decode_ppm, 'JPEG2000': _decode_jpeg2000, 'AVIF': _decode_avif}.get(image.format)
+    decoded = decoder(image, content) if decoder else None
+    if decoded is None:
+        return None
+    pixels, largest = decoded
+    pixels = tiff.spread(pixels[..., None] if pixels.ndim == 2 else pixels, largest)
+    is_grey, has_alpha = pixels.shape[2] < 3, pixels.shape[2] in (2, 4)
+    rgb = pixels[..., :1].repeat(3, 2) if is_grey else pixels[..., :3]
+    return Photo(rgb, pixels[..., -1] if has_alpha else None, is_grey, image.info.get('icc_profile'))
+
+
+def _decode_ppm(image, content):
+    args = image.tile[0].args
+    largest = 65535 if args == 'I;16B' else args[1] if isinstance(args, tuple) else 255
+    if largest < 256:
+        return None
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return (pixels if pixels.ndim == 2 else pixels[..., ::-1]), largest
+
+
+def _decode_jpeg2000(image, content):
+    bits = (content[content.find(SIZE_HEADER) + 40] & 127) + 1
+    if bits <= 8 or image.mode not in ('L', 'LA', 'RGB', 'RGBA', 'I;16'):
+        return None
+    return imagecodecs.jpeg2k_decode(content), 2**bits - 1
+
+
+def _decode_avif(image, content):
+    settings = content.find(b'av1C') + 6
+    if not content[settings] & 64:
+        return None
+    return imagecodecs.avif_decode(content), 4095 if content[settings] & 32 else 1023
+
+
+def _colour_of_avif(content):
+    """dict: The cICP chunk of a PNG that says of RGB values what an AVIF says of its own, where that is not sRGB."""
+    place = content.find(b'colrnclx') + 8
+    primaries, transfer = content[place + 1], content[place + 3]
+    if place < 8 or 2 in (primaries, transfer) or (primaries, transfer) == (1, 13):
+        return {}
+    return {b'cICP': bytes([primaries, transfer, 0, 1])}
+
+
+@functools.cache
+def _lab_to_srgb():
+    return ImageCms.buildTransform(ImageCms.createProfile('LAB'), ImageCms.createProfile('sRGB'), 'LAB', 'RGB')

@@ -1,0 +1,44 @@
+"""Photos as files."""
+import io
+
+import numpy as np
+from PIL import Image
+
+from deconas_plugin.data.images.png import encode_png
+from deconas_plugin.errors import DataError
+
+WRITTEN = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
+
+
+def encode_photo(photo, suffix='.png'):
+    """Encode a photo with its profile and EXIF data.
+
+    Args:
+        photo (Photo): The photo.
+        suffix (str): '.png': without loss, 8 or 16 bits, with all that says what its colours are. '.webp': 8 bits,
+            without further loss. '.jpg': 8 bits, quality 95, no transparency. Default: '.png'.
+
+    Returns:
+        bytes: A file.
+
+    Raises:
+        DataError: The format cannot hold the photo; the message is what follows the name of the file.
+    """
+    channels = [photo.rgb[..., :1] if photo.is_grey else photo.rgb]
+    channels += [] if photo.alpha is None else [photo.alpha[..., None]]
+    pixels = np.ascontiguousarray(np.concatenate(channels, 2) if len(channels) > 1 else channels[0])
+    if suffix == '.png':
+        return encode_png(pixels, photo)
+    if photo.alpha is not None and WRITTEN[suffix] == 'JPEG':
+        raise DataError('has transparency, which a JPEG cannot hold; write a .png or .webp')
+    if pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    settings = {'JPEG': {'quality': 95, 'subsampling': 0}, 'WEBP': {'lossless': True, 'exact': True}}[WRITTEN[suffix]]
+    file = io.BytesIO()
+    try:
+        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(
+            file, WRITTEN[suffix], **settings, icc_profile=photo.profile, exif=photo.exif or b'')
+    except (OSError, ValueError) as error:  # WebP ends at 16,383 pixels a side, JPEG at 65,535
+        raise DataError(f'cannot be written as {WRITTEN[suffix]} ({" ".join(str(error).split())}); write a .png'
+                        ) from error
+    return file.getvalue()
