@@ -24,7 +24,8 @@ def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument('--hr', metavar='DIR', help='folder of HR images (PNG, JPEG, BMP, TIFF, WebP and others; 8 bits per channel)')
+    source.add_argument('--hr', metavar='DIR', help='folder of HR images (PNG, JPEG, TIFF, WebP and others; '
+                        '8 bits per channel)')
     source.add_argument('--sample-photos', action='store_true', help='use the photographs inside scikit-image')
     parser.add_argument('--lr', metavar='DIR', help='folder of LR images, 0001.png or 0001x2.png '
                         '(default: made from HR by MATLAB-style bicubic)')
