@@ -29,6 +29,7 @@ setup(
     install_requires=[
         'addict',
         'basicsr==1.4.2',
+        'filelock',
         'imagecodecs',  # PNG and TIFF of every depth
         'jinja2',
         'lmdb',
@@ -41,7 +42,7 @@ setup(
         'rich',
         'safetensors',
         'scikit-image',  # its photographs are the data of the quick run
-        'scipy',  # reads .mat files
+        'scipy',  # reads .mat files; ranks with ties
         'setuptools<82',  # supplies distutils to BasicSR from Python 3.12 on, and pkg_resources to its tensorboard
         'tifffile',
         'torch>=2.4',

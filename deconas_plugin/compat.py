@@ -4,10 +4,7 @@ Every helper looks for the missing feature itself, never for a version number, d
 there, and may run again. ``apply`` has to run before the first ``import basicsr`` of the process.
 """
 import importlib
-import importlib.util
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 import torch
 
@@ -19,7 +16,7 @@ def apply() -> None:
         ImportError: ``distutils`` is missing and setuptools, which supplies it, is not installed.
     """
     _require_distutils()
-    _define_torchvision_operators()
+    _import_torchvision()
     _alias_functional_tensor()
 
 
@@ -33,26 +30,20 @@ def _require_distutils() -> None:
     raise ImportError('BasicSR needs distutils, which setuptools supplies on this Python: pip install setuptools')
 
 
-def _define_torchvision_operators() -> None:
+def _import_torchvision() -> None:
     # torchvision's compiled operators do not load beside a torch they were not built for, such as a CPU-only torch
     # with the ordinary torchvision. torchvision describes nms and qnms to torch all the same, so that its import ends
-    # in "operator torchvision::nms does not exist". BasicSR calls neither: their bare schemas are enough.
-    if 'torchvision' in sys.modules:
-        return
-    _load_torchvision_operators()
-    for name in ('nms', 'qnms'):
-        if not hasattr(torch.ops.torchvision, name):
+    # in "operator torchvision::nms does not exist". BasicSR calls neither: their bare schemas are enough. Only this
+    # import tells whether they load; defining a schema before it would clash with torchvision's own.
+    try:
+        importlib.import_module('torchvision')
+    except RuntimeError:
+        missing = [name for name in ('nms', 'qnms') if not hasattr(torch.ops.torchvision, name)]
+        if not missing:
+            raise
+        for name in missing:
             torch.library.define(f'torchvision::{name}', '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-
-
-def _load_torchvision_operators() -> None:
-    # Only loading tells whether they load, and a schema defined by hand would clash with theirs. torchvision loads the
-    # same library again a moment later, at no cost.
-    spec = importlib.util.find_spec('torchvision')
-    libraries = Path(spec.origin).parent.glob('_C.*') if spec else ()
-    for library in libraries:
-        with suppress(OSError):
-            torch.ops.load_library(str(library))
+        importlib.import_module('torchvision')
 
 
 def _alias_functional_tensor() -> None:

@@ -78,24 +78,56 @@ def test_torchvision_imports_without_its_operators():
                      'print(torchvision.extension._has_ops())') == 'False'
 
 
-def test_operators_that_torchvision_brings_are_not_replaced():
-    # Stands for a matching pair: loading the library registers a working nms. torchvision cannot be imported on top of
-    # this stand-in, so compat runs by itself and finds the module that it would take from torchvision.
-    assert output_of(f"""
-import sys, types, torch
+@pytest.fixture
+def torchvision_with_operators(tmp_path):
+    """A stand-in for a matching torchvision: importing it registers nms, which must not exist yet. Returns its path."""
+    package = tmp_path / 'torchvision' / 'transforms'
+    package.mkdir(parents=True)
+    (package / '__init__.py').write_text('')
+    for name in ('functional', 'functional_tensor'):
+        (package / f'{name}.py').write_text('rgb_to_grayscale = len')
+    (package.parent / '__init__.py').write_text("""
+import torch
 library = torch.library.Library('torchvision', 'DEF')
-def load(path):
-    if not hasattr(torch.ops.torchvision, 'nms'):
-        for name in ('nms', 'qnms'):
-            library.define(name + '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-        library.impl('nms', lambda dets, scores, iou_threshold: scores + iou_threshold, 'CPU')
-torch.ops.load_library = load
-sys.modules['torchvision.transforms.functional_tensor'] = types.ModuleType('functional_tensor')
+library.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+library.impl('nms', lambda dets, scores, iou_threshold: scores + iou_threshold, 'CPU')
+""")
+    return tmp_path
+
+
+@pytest.mark.parametrize('first', ['', 'import torchvision\n'])
+def test_operators_that_torchvision_brings_are_not_replaced(torchvision_with_operators, first):
+    # Registering an operator twice ends the process where compiled code does it.
+    assert output_of(f"""
+import sys
+sys.path.insert(0, {str(torchvision_with_operators)!r})
+{first}import torch
 compat = {{}}
 exec(open({str(COMPAT)!r}).read(), compat)
 compat['apply']()
+compat['apply']()
 print(torch.ops.torchvision.nms(torch.zeros(1, 4), torch.zeros(1), 0.5).item())
 """) == '0.5'
+
+
+def test_import_works_after_torchvision_has_failed_in_the_same_process():
+    # As where a program tries spandrel, which imports torchvision, before it comes to the plugin.
+    assert output_of(f'{NO_OPERATORS}\n'
+                     'try:\n    import torchvision\nexcept RuntimeError:\n    print("failed")\n'
+                     'import deconas_plugin, basicsr, torchvision\n'
+                     'print(torchvision.extension._has_ops())') == 'failed\nFalse'
+
+
+def test_other_faults_of_torchvision_are_not_hidden(tmp_path):
+    (tmp_path / 'torchvision').mkdir()
+    (tmp_path / 'torchvision' / '__init__.py').write_text("""
+import torch
+for name in ('nms', 'qnms'):
+    torch.library.define(f'torchvision::{name}', '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+raise RuntimeError('compiled with different CUDA major versions')
+""")
+    process = run_fresh(f'import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport deconas_plugin')
+    assert process.stderr.strip().splitlines()[-1] == 'RuntimeError: compiled with different CUDA major versions'
 
 
 def test_missing_distutils_names_setuptools():

@@ -11,7 +11,7 @@ class PeakMemory:
     """Measures by how much memory grows, at most, during several computations.
 
     On a GPU it is the memory that torch's allocator hands out, on a CPU the resident memory of the process (Linux with
-    glibc; unknown elsewhere).
+    glibc and /proc; unknown elsewhere).
 
     Args:
         device (torch.device): Where the computations run.
@@ -32,10 +32,7 @@ class PeakMemory:
             before = torch.cuda.memory_allocated(self.device)
             yield
             self._add(torch.cuda.max_memory_allocated(self.device) - before)
-        elif sys.platform == 'linux' and hasattr(_libc(), 'malloc_trim'):
-            # What earlier computations freed but malloc kept would hide this one's need.
-            _libc().malloc_trim(0)
-            Path('/proc/self/clear_refs').write_text('5')  # resets VmHWM, the peak of the resident memory
+        elif sys.platform == 'linux' and _reset_resident_peak():
             before = _resident('VmRSS')
             yield
             self._add(_resident('VmHWM') - before)
@@ -46,8 +43,17 @@ class PeakMemory:
         self.bytes = max(self.bytes or 0, peak)
 
 
-def _libc():
-    return ctypes.CDLL(None)
+def _reset_resident_peak():
+    """bool: Whether the process's VmHWM, the peak of its resident memory, starts anew from what it needs now."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, 'malloc_trim'):
+        return False
+    libc.malloc_trim(0)  # what earlier computations freed but malloc kept would hide the next one's need
+    try:
+        Path('/proc/self/clear_refs').write_text('5')
+    except OSError:  # no /proc here, or a sandbox's, which cannot be written
+        return False
+    return True
 
 
 def _resident(key):

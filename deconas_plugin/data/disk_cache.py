@@ -6,7 +6,6 @@ loses at most what was not yet recorded. Both names hold a fingerprint of the LM
 longer match, and a new cache takes their place.
 """
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -15,6 +14,7 @@ from os import path as osp
 
 import numpy as np
 
+from deconas_plugin.data.files import one_at_a_time
 from deconas_plugin.data.image_cache import FlatImages, decode_all, lay_out
 from deconas_plugin.errors import DataError
 from deconas_plugin.utils.atomic import write_file
@@ -92,16 +92,14 @@ class PixelFile:
             DataError: something cannot be written while it is held.
         """
         try:
-            with open(self.lock, 'a') as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    logging.getLogger('basicsr').info(f'Waiting for the process that fills {self.pixels}.')
-                    fcntl.flock(lock, fcntl.LOCK_EX)
+            with one_at_a_time(self.lock, self._tell_waiting):
                 yield
         except OSError as error:
             raise DataError(f'{self.pixels}: cannot be written ({error.strerror}); '
                             'set cache_dir to another disk, or cache: none') from error
+
+    def _tell_waiting(self):
+        logging.getLogger('basicsr').info(f'Waiting for the process that fills {self.pixels}.')
 
     def make_room(self, needed):
         """Remove caches of the LMDB's earlier states; DataError where ``needed`` bytes still do not fit."""

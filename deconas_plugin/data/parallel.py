@@ -7,7 +7,7 @@ import time
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_all_start_methods, get_context, parent_process
 
 import cv2
 import torch
@@ -32,8 +32,9 @@ def ordered_map(function, items, workers):
     if workers == 1:
         yield from map(function, items)
         return
-    # Forked workers start at once; spawned ones, which macOS needs, import torch first.
-    context = get_context('spawn' if sys.platform == 'darwin' else 'fork')
+    # Forked workers start at once; spawned ones, which macOS and Windows need, import torch first.
+    forks = 'fork' in get_all_start_methods() and sys.platform != 'darwin'
+    context = get_context('fork' if forks else 'spawn')
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
     waiting = deque()
     # A forked process has none of the threads that OpenCV believes it has, and would wait for them for ever.

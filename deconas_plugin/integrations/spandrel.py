@@ -1,6 +1,7 @@
 """Lets spandrel, and the tools that load their models with it, recognise and load DeCoNASNet.
 
-    import deconas_plugin.integrations.spandrel
+    import deconas_plugin.integrations.spandrel  # before spandrel: it makes any torchvision importable
+    import spandrel
     deconas_plugin.integrations.spandrel.install()
     model = spandrel.ModelLoader().load_from_file('DeCoNASNet_x2.safetensors')
 """

@@ -210,7 +210,7 @@ class Genotype:
             GenotypeError: The file is missing, is no YAML, or holds no genotype.
         """
         try:
-            data = yaml.safe_load(Path(path).read_text())
+            data = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise GenotypeError(f'genotype: cannot read {path}: {" ".join(str(error).split())}') from error
         if not isinstance(data, dict) or not isinstance(data.get('genotype', data), dict):

@@ -38,6 +38,6 @@ def device_name(device):
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
     cpuinfo = Path('/proc/cpuinfo')
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []  # Linux alone has it
     name = next((line.partition(':')[2].strip() for line in lines if line.startswith('model name')), platform.machine())
     return f'{name}, {torch.get_num_threads()} of {os.cpu_count()} threads'

@@ -114,7 +114,8 @@ class Experiment:
         if not files:
             raise DataError('no train_*.log in the folder yet')
         # What follows the last line break is still being written.
-        return parse_log(line for file in files for line in file.read_text(errors='replace').split('\n')[:-1])
+        texts = (file.read_text(encoding='utf-8', errors='replace') for file in files)
+        return parse_log(line for text in texts for line in text.split('\n')[:-1])
 
     @cached_property
     def space(self):
@@ -250,7 +251,7 @@ class Experiment:
 
     def _read(self, name):
         try:
-            return (self.folder / name).read_text()
+            return (self.folder / name).read_text(encoding='utf-8')
         except OSError as error:
             raise DataError(f'no {name} in the folder yet') from error
         except UnicodeDecodeError as error:

@@ -1,0 +1,45 @@
+"""Shows that an installed plugin works: imports, searches for seconds, upscales with a network of the zoo.
+
+    <environment>/bin/python tests/smoke.py
+
+Takes what this Python has installed, not the checkout around this file, and the commands that lie beside this Python.
+Prints the versions that it ran with; any failure ends it with exit code 1.
+"""
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import cv2
+import torch
+from lmdb_fixture import photo_like
+from small_run import small_search, write_options
+
+import deconas_plugin
+
+
+def main():
+    here = Path(__file__).resolve().parent.parent
+    assert here not in Path(deconas_plugin.__file__).parents, f'{here} is not what was installed'
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        run(folder, 'deconas-search', '-opt', write_options(folder, small_search(folder)))
+        assert (folder / 'experiments' / 'small_search' / 'derived' / 'genotype.yml').is_file()
+        cv2.imwrite(str(folder / 'photo.png'), photo_like(40, 60, seed=1))
+        run(folder, 'deconas-upscale', 'photo.png', 'photo_x2.png', '--weights', 'DeCoNASNet_x2_24G')
+        assert cv2.imread(str(folder / 'photo_x2.png')).shape == (80, 120, 3)
+    packages = ('torch', 'torchvision', 'basicsr', 'numpy', 'opencv-python')
+    print('installed and working:', ', '.join(f'{name} {version(name)}' for name in packages),
+          f'on {torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"}')
+
+
+def run(folder, command, *arguments):
+    process = subprocess.run([Path(sys.executable).parent / command, *map(str, arguments)], cwd=folder,
+                             capture_output=True, text=True)
+    if process.returncode:
+        sys.exit(f'{command} ended with exit code {process.returncode}:\n{process.stdout}\n{process.stderr}')
+
+
+if __name__ == '__main__':
+    main()
