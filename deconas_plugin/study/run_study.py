@@ -1,20 +1,21 @@
 """The whole comparison: supernets, strategies on them, and rank correlation, resumable piece by piece."""
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 from rich.console import Console
 
-from deconas_plugin.errors import DeCoNASError
-from deconas_plugin.pipeline import checked_options, run_training
+from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.pipeline import checked_options
 from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.experiment import SearchExperiment
+from deconas_plugin.search.derive import Budget
+from deconas_plugin.search.halving import HalvingOptions
 from deconas_plugin.study.compare_strategies import search_with
+from deconas_plugin.study.finals import Finals
 from deconas_plugin.study.rank import correlations, shared_psnr, stratified_genotypes, train_alone
 from deconas_plugin.study.report import fairness_table, plot_ranks, plot_strategies, rank_table, strategy_table
+from deconas_plugin.study.supernets import trained_supernet
 from deconas_plugin.training.alone import AloneTraining, check_trains_alone
 from deconas_plugin.utils.atomic import save_text
-from deconas_plugin.utils.options import save_options
 from deconas_plugin.utils.results import Results
 from deconas_plugin.utils.trial_build import check_network_builds
 
@@ -105,24 +106,10 @@ class Study:
         """SearchExperiment: A supernet trained in this way, without a controller round."""
         name = f'supernet_{variant.replace(" ", "_")}_{seed}'
         if name not in self._experiments:
-            folder = self.output / 'experiments' / name
-            if not (folder / 'models' / 'net_g_latest.pth').exists():
-                save_options(self._supernet_options(name, variant, seed), self.output / f'{name}.yml')
-                run_training('search', SimpleNamespace(
-                    opt=self.output / f'{name}.yml', launcher='none', auto_resume=True, debug=False, force_yml=None,
-                    local_rank=None), self.output.resolve())
-            self._experiments[name] = SearchExperiment(folder)
+            changes = VARIANTS[variant]
+            steps = self.supernet_steps // changes.get('genotypes_per_step', 1)
+            self._experiments[name] = trained_supernet(self.opt, self.output, name, steps, seed, changes)
         return self._experiments[name]
-
-    def _supernet_options(self, name, variant, seed):
-        changes = VARIANTS[variant]
-        steps = self.supernet_steps // changes.get('genotypes_per_step', 1)
-        train = {**self.opt['train'], 'total_iter': steps,
-                 'scheduler': {'type': 'CosineAnnealingRestartLR', 'periods': [steps], 'restart_weights': [1]}}
-        return {**self.opt, 'name': name, 'manual_seed': seed, 'train': train,
-                'search': {**self.opt['search'], **changes, 'warmup_iter': steps},
-                'val': {**(self.opt.get('val') or {}), 'val_freq': steps + 1, 'save_img': False, 'bicubic': False},
-                'logger': {**self.opt['logger'], 'use_tb_logger': False, 'save_checkpoint_freq': 500}}
 
     def _report(self):
         done = {name: self.results.get(name, compute)
@@ -148,9 +135,21 @@ class Study:
 
 
 def run_study(args):
-    """Run a study.
+    """Run a study: with ``--finals`` of the networks that searches find, else of rewards and ranks.
 
     Args:
         args (argparse.Namespace): What tools/study.py parses.
+
+    Raises:
+        OptionError: An argument belongs to the other study.
     """
-    Study(**vars(args)).run()
+    if args.finals:
+        halving = HalvingOptions(*args.halving) if args.halving else None
+        Finals(args.opt, args.output, args.finals, args.strategies, args.seeds, args.budget, args.candidates,
+               args.supernet_steps, halving, Budget(args.max_params, args.max_mult_adds), args.inherit,
+               args.max_minutes).run()
+        return
+    if len(args.opt) > 1:
+        raise OptionError(f'-opt: expected one file without --finals, got {len(args.opt)}')
+    Study(args.opt[0], args.output, args.seeds, args.rank_seeds, args.budget, args.candidates, args.supernet_steps,
+          args.num, args.steps, args.max_minutes).run()
