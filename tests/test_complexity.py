@@ -33,7 +33,7 @@ def test_every_operation_is_counted_as_built(operation):
         bits = [0] * 3 + [1] * num_inputs + [0] * (3 - num_inputs)
         net = DeCoNASNet(Genotype(space, tuple(bits)), num_feat=8, num_block=1, num_layer=3, operations=(operation, ))
         cost = ComplexityCounter.of(net).count(net.genotype)
-        assert (num_params(net), built_mult_adds(net)) == (cost.params, cost.mult_adds)
+        assert (net.num_params, built_mult_adds(net)) == (cost.params, cost.mult_adds)
 
 
 def test_a_genotype_per_block_is_counted_as_built():

@@ -11,6 +11,10 @@ from deconas_plugin.errors import OptionError
 INIT_RANGE = 0.1
 # Decisions too wide for an embedding of every combination of their bits.
 SUMMED = ('local', 'global')
+# Choices that other bits depend on, as in SearchSpace.needs.
+SIZES = ('num_block', 'num_layer')
+# The logarithm of no probability, but finite: times 0 it is 0.
+NEVER = -1e4
 
 
 @ARCH_REGISTRY.register()
@@ -18,7 +22,8 @@ class DeCoNASController(nn.Module):
     """LSTM controller over the decisions of a search space.
 
     One step per decision: the state of the last LSTM layer goes through one two-way head per bit (the heads of a kind
-    of decision are shared over its steps), and the embedding of what was chosen is the next input.
+    of decision are shared over its steps), and the embedding of what was chosen is the next input. Bits of blocks and
+    layers that the network does not have, by what was chosen before, are 0 with certainty.
 
     Args:
         space (SearchSpace): The search space, taken from the built supernet.
@@ -48,6 +53,7 @@ class DeCoNASController(nn.Module):
         sizes = {decision.kind: decision.num_bits for decision in space.decisions}
         self.start = nn.Parameter(torch.empty(num_hidden))
         self.lstm = nn.LSTM(num_hidden, num_hidden, num_lstm_layer, batch_first=True)
+        self.register_buffer('needs', torch.tensor(space.needs), persistent=False)
         self.heads = nn.ModuleDict({kind: nn.Linear(num_hidden, 2 * size) for kind, size in sizes.items()})
         # One row per combination of the bits of a decision, or, summed, one per set bit.
         self.embeddings = nn.ParameterDict({
@@ -104,14 +110,16 @@ class DeCoNASController(nn.Module):
         inputs = [self.start.expand(len(bits), -1)]
         inputs += [self._embed(decision.kind, bits[:, step]) for decision, step in steps[:-1]]
         hidden, _ = self.lstm(torch.stack(inputs, dim=1))
-        return [self._head(decision.kind, step, hidden[:, index]) for index, (decision, step) in enumerate(steps)]
+        return [self._certain(self._head(decision.kind, step, hidden[:, index]), step, bits)
+                for index, (decision, step) in enumerate(steps)]
 
     def _decide(self, choose, num_samples):
         """Tensor: (num_samples, num_bits): ``choose(log_probs, slice of bits)`` taken step by step."""
         x, state, chosen = self.start.expand(num_samples, -1), None, []
         for decision, step in self._slices():
             hidden, state = self.lstm(x.unsqueeze(1), state)
-            chosen.append(choose(self._head(decision.kind, step, hidden[:, 0]), step))
+            log_probs = self._head(decision.kind, step, hidden[:, 0])
+            chosen.append(choose(self._certain(log_probs, step, torch.cat(chosen, 1) if chosen else None), step))
             x = self._embed(decision.kind, chosen[-1])
         return torch.cat(chosen, dim=1)
 
@@ -131,6 +139,27 @@ class DeCoNASController(nn.Module):
         if self.tanh_constant is not None:
             logits = self.tanh_constant * torch.tanh(logits)
         return F.log_softmax(logits, dim=-1)
+
+    def _certain(self, log_probs, step, bits):
+        """Tensor: log_probs, (n, bits of a step, 2), with certainty about bits that mean nothing.
+
+        Args:
+            step (slice): The step's bits.
+            bits (Tensor | None): (n, at least the bits before the step).
+        """
+        if not self.space.has_sizes or step.start < self.space.num_choice_bits:
+            return log_probs
+        lives = torch.ones(log_probs.shape[:2], dtype=torch.bool, device=log_probs.device)
+        start = 0
+        for choice in self.space.choices:
+            place_values = 2**torch.arange(choice.num_bits - 1, -1, -1, device=bits.device)
+            place = (bits[:, start:start + choice.num_bits] * place_values).sum(1)
+            start += choice.num_bits
+            if choice.kind in SIZES:
+                sizes = torch.tensor(choice.values, device=bits.device)[place]
+                lives &= self.needs[step, SIZES.index(choice.kind)] <= sizes.unsqueeze(1)
+        certain = torch.tensor([0.0, NEVER], dtype=log_probs.dtype, device=log_probs.device)
+        return torch.where(lives.unsqueeze(-1), log_probs, certain)
 
     def _embed(self, kind, bits):
         embedding = self.embeddings[kind]

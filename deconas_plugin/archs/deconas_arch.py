@@ -21,7 +21,8 @@ class DeCoNASNet(DeCoNASSkeleton):
     Its state holds the genotype as bytes, so that weights alone tell the architecture.
 
     Args:
-        genotype (str | Genotype): Bits, a published name, or the path of a ``genotype.yml``.
+        genotype (str | Genotype): Its text, a published name, or the path of a ``genotype.yml``. It says attention and
+            activation too, where they are not the paper's: ``v2 spatial silu 111 110100 ...``.
         num_in_ch (int): Channels of the input image. Default: 3.
         num_out_ch (int): Channels of the output image. Default: 3.
         num_feat (int): Channels inside the network. Default: 64.
@@ -78,6 +79,12 @@ class DeCoNASNet(DeCoNASSkeleton):
         """Upscale: (N, num_in_ch, H, W) in [0, 1], RGB -> (N, num_out_ch, upscale * H, upscale * W)."""
         return self.run(x, self.genotype)
 
+    @property
+    def num_params(self):
+        """int: Parameters that inference needs: a re-parameterised convolution counts as what it fuses into."""
+        saved = sum(module.num_training_only for module in self.modules() if isinstance(module, JoinedWeights))
+        return sum(parameter.numel() for parameter in self.parameters()) - saved
+
     def fuse(self):
         """Merge what is linear, for inference.
 
@@ -104,5 +111,5 @@ def _derived_block(space, genotype, num_feat):
     for k in genotype.live_layers:
         selected = zip(names, genotype.layer_inputs[k], strict=True)
         operations = {name: JoinedWeights(name, num_feat, inputs) for name, inputs in selected if inputs}
-        layers[k] = DenseLayer(operations, names, num_feat)
+        layers[k] = DenseLayer(operations, names, num_feat, attentions=(genotype.attention, ))
     return DenseBlock(layers, JoinedWeights('conv1x1', num_feat, genotype.local_fusion))

@@ -1,6 +1,6 @@
 """The derived network for inference: fewer convolutions that compute the same."""
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from deconas_plugin.archs.composed_conv import ComposedConv
 from deconas_plugin.archs.deconas_util import DeCoNASForward, DenseBlock, DenseLayer
 from deconas_plugin.archs.operation_weights import JoinedWeights
-from deconas_plugin.search.block_genotype import BlockGenotype
+from deconas_plugin.archs.operations import build_operation
 
 
 @dataclass(frozen=True)
@@ -77,26 +77,34 @@ def _fused_block(genotype, block):
     for k, layer in block.layers.items():
         layer_inputs[int(k)] = tuple(
             layer.operations[name].inputs if name in layer.operations else () for name in layer.names)
-    return BlockGenotype(tuple(layer_inputs), genotype.local_fusion)
+    return replace(genotype, layer_inputs=tuple(layer_inputs))
 
 
 def _fuse_block(block):
-    return DenseBlock({k: _fuse_layer(layer) for k, layer in block.layers.items()}, copy.deepcopy(block.local_fusion))
+    num_feat = len(block.local_fusion.bias)
+    return DenseBlock({k: _fuse_layer(layer, num_feat) for k, layer in block.layers.items()},
+                      copy.deepcopy(block.local_fusion))
 
 
 @torch.no_grad()
-def _fuse_layer(layer):
+def _fuse_layer(layer, num_feat):
     """DenseLayer: The layer after dense convolutions took over the features that they read together with others.
 
     A feature that only a separable convolution reads stays with it: a dense one would cost more Mult-Adds.
     """
-    operations = {name: weights.operation for name, weights in layer.operations.items()}
-    slices = {name: weights.slices() for name, weights in layer.operations.items()}
+    operations, slices = {}, {}
+    for name, weights in layer.operations.items():
+        operations[name], slices[name] = weights.operation, weights.slices()
+        if weights.operation.fuses_into:
+            slices[name] = {feature: {'weight': weights.operation.as_dense({**weights.common, **own})}
+                            for feature, own in slices[name].items()}
+            operations[name] = build_operation(weights.operation.fuses_into)
+    common = {name: weights.common for name, weights in layer.operations.items()}
     biases = {name: weights.bias.clone() for name, weights in layer.operations.items()}
     for taker, giver in permutations(operations, 2):
         for feature in slices[taker].keys() & slices[giver].keys():
-            own = operations[taker].as_dense(slices[taker][feature])
-            other = operations[giver].as_dense(slices[giver][feature])
+            own = operations[taker].as_dense({**common[taker], **slices[taker][feature]})
+            other = operations[giver].as_dense({**common[giver], **slices[giver][feature]})
             is_dense = own is not None and own is slices[taker][feature].get('weight')
             if is_dense and other is not None and _has_room(operations[taker], operations[giver]):
                 margin = (own.shape[-1] - other.shape[-1]) // 2
@@ -104,9 +112,11 @@ def _fuse_layer(layer):
                 del slices[giver][feature]
         if not slices[giver] and giver in biases:
             biases[taker] += biases.pop(giver)
-    fused = DenseLayer({name: _joined(name, slices[name], bias) for name, bias in biases.items()}, layer.names,
-                       layer.attention.excite.out_channels, divisor=len(operations))
-    fused.attention = copy.deepcopy(layer.attention)
+    merged = {name: _joined(operations[name], slices[name], common[name], bias) for name, bias in biases.items()}
+    fused = DenseLayer(merged, layer.names, num_feat, divisor=len(operations), attentions=())
+    for name in ('attention', 'spatial'):
+        if hasattr(layer, name):
+            setattr(fused, name, copy.deepcopy(getattr(layer, name)))
     return fused
 
 
@@ -115,9 +125,9 @@ def _has_room(taker, giver):
     return giver.kernel_size == 1 or (giver.dilation == taker.dilation and giver.kernel_size <= taker.kernel_size)
 
 
-def _joined(name, slices, bias):
-    weights = JoinedWeights(name, len(bias), tuple(sorted(slices)))
+def _joined(operation, slices, common, bias):
+    weights = JoinedWeights(operation, len(bias), tuple(sorted(slices)))
     parts = [slices[feature] for feature in weights.inputs]
-    weights.load({key: torch.cat([part[key] for part in parts], dim)
-                  for key, dim in weights.operation.joined.items()}, bias)
+    joined = {key: torch.cat([part[key] for part in parts], dim) for key, dim in operation.joined.items()}
+    weights.load({**joined, **{name: common[name] for name in weights.common}}, bias)
     return weights

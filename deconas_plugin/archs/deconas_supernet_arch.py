@@ -27,8 +27,8 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
         num_out_ch (int): Channels of the output image. Default: 3.
         num_feat (int | list[int]): Channels inside the network, or 2, 4 or 8 numbers of them, ascending, among which
             the search chooses. Default: 64.
-        num_block (int): Densely connected blocks. Default: 4.
-        num_layer (int): Layers in a block. Default: 4.
+        num_block (int | list[int]): Densely connected blocks, or 2, 4 or 8 numbers of them to choose from. Default: 4.
+        num_layer (int | list[int]): Layers in a block, in the same way. Default: 4.
         upscale (int): 2, 3 or 4. Default: 2.
         operations (tuple[str]): Candidate operations. Default: the paper's.
         search_fusion (bool): Whether local and global feature fusion are searched too. Default: False.
@@ -38,6 +38,10 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
             and PixelShuffle, for every scale. Default: 'classic'.
         residual (str): What the network's output is added to: 'none', or the image, upscaled by 'nearest', 'bilinear'
             or 'bicubic' interpolation, from which training then starts. Default: 'none'.
+        attention (str | list[str]): What follows every layer: 'channel' attention, as in the paper, 'spatial', 'both'
+            or 'none'; or two or all of them to choose from. Default: 'channel'.
+        activation (str | list[str]): 'relu', as in the paper, 'lrelu', 'silu' or 'gelu'; or two or all of them to
+            choose from. Default: 'relu'.
 
     Raises:
         OptionError: A size or an operation does not fit.
@@ -55,9 +59,13 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
                  share_blocks=True,
                  rgb_mean=DIV2K_RGB_MEAN,
                  tail='classic',
-                 residual='none'):
+                 residual='none',
+                 attention='channel',
+                 activation='relu'):
         widths = num_feat if isinstance(num_feat, (list, tuple)) else ()
-        space = SearchSpace(num_block, num_layer, operations, search_fusion, share_blocks, widths)
+        space = SearchSpace(num_block, num_layer, operations, search_fusion, share_blocks, widths, attention,
+                            activation)
+        num_block, num_layer = space.num_block, space.num_layer
         num_feat = space.widths[-1] if space.widths else num_feat
         super().__init__(space, [_shared_block(space, num_feat) for _ in range(num_block)],
                          SlicedWeights('conv1x1', num_feat, num_block + 1), num_feat, num_in_ch, num_out_ch, upscale,
@@ -77,7 +85,8 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
 
     def derived_options(self, genotype):
         """dict: What DeCoNASNet is built from for a genotype of ``self.space``."""
-        return {'genotype': genotype.connections, **self._options, 'num_feat': genotype.width or self.num_feat}
+        return {'genotype': genotype.connections, **self._options, 'num_feat': genotype.width or self.num_feat,
+                'num_block': genotype.num_block, 'num_layer': genotype.num_layer}
 
     def forward(self, x, genotype):
         """Upscale with the network of a genotype.
@@ -134,8 +143,10 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
 
     def _of_width(self, width):
         space = self.space
-        return DeCoNASSuperNet(**{**self._options, 'num_feat': width}, search_fusion=space.search_fusion,
-                               share_blocks=space.share_blocks)
+        sizes = dict(num_feat=width, num_block=space.block_counts or space.num_block,
+                     num_layer=space.layer_counts or space.num_layer)
+        return DeCoNASSuperNet(**{**self._options, **sizes}, search_fusion=space.search_fusion,
+                               share_blocks=space.share_blocks, attention=space.attention, activation=space.activation)
 
     def _slicing(self, width):
         if width not in self._slicings:
@@ -149,5 +160,5 @@ def _shared_block(space, num_feat):
     layers = {}
     for k in range(space.num_layer):
         operations = {name: SlicedWeights(name, num_feat, k + 1) for name in space.operations}
-        layers[k] = DenseLayer(operations, space.operations, num_feat)
+        layers[k] = DenseLayer(operations, space.operations, num_feat, attentions=space.attention)
     return DenseBlock(layers, SlicedWeights('conv1x1', num_feat, space.num_layer + 1))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from deconas_plugin.archs.layer_choices import ACTIVATION_FUNCTIONS, HOMOGENEOUS, SpatialAttention, squeezed_channels
 from deconas_plugin.errors import OptionError
 
 # 'classic': 3x3 to num_feat * s * s, PixelShuffle, and 3x3 to the colours, x4 in two stages; 'light': LightUpsampler.
@@ -40,11 +41,6 @@ class Features(list):
         if inputs not in self._joined:
             self._joined[inputs] = torch.cat([self[i] for i in inputs], dim=1)
         return self._joined[inputs]
-
-
-def squeezed_channels(num_feat):
-    """int: Channels inside the channel attention: a quarter."""
-    return max(num_feat // 4, 1)
 
 
 class ChannelAttention(nn.Module):
@@ -82,31 +78,52 @@ class DenseLayer(nn.Module):
         names (tuple[str]): All candidate operations, in the order of the genotype.
         num_feat (int): Channels.
         divisor (int | None): What the sum of the operations is divided by. Default: their number.
+        attentions (tuple[str]): Those that it may be asked for.
     """
 
-    def __init__(self, operations, names, num_feat, divisor=None):
+    def __init__(self, operations, names, num_feat, divisor=None, attentions=('channel', )):
         super().__init__()
         self.names = names
         self.operations = nn.ModuleDict(operations)
-        self.attention = ChannelAttention(num_feat)
+        if {'channel', 'both'} & set(attentions):
+            self.attention = ChannelAttention(num_feat)
+        if {'spatial', 'both'} & set(attentions):
+            self.spatial = SpatialAttention(num_feat)
         self.divisor = divisor
 
-    def forward(self, features, layer_inputs):
+    def forward(self, features, layer_inputs, attention='channel', activation='relu'):
         """Compute the layer.
 
         Args:
-            features (Features): Earlier features after ReLU.
+            features (Features): Earlier features after the activation.
             layer_inputs (tuple[tuple[int]]): For every candidate operation the features that it reads.
+            attention, activation (str): Of :data:`ATTENTIONS` and :data:`ACTIVATIONS`.
 
         Returns:
-            Tensor: (N, C, H, W), nowhere negative, so that later layers need no further ReLU.
+            Tensor: (N, C, H, W), after the activation, so that later layers need no further one.
         """
         outputs = [self.operations[name](features.joined(inputs), inputs)
                    for name, inputs in zip(self.names, layer_inputs, strict=True) if inputs]
         if not outputs:
-            return self.attention(features[-1])
-        # ReLU before the division, which then is one of the few numbers of the attention instead of a whole image.
-        return self.attention(F.relu(sum(outputs[1:], outputs[0])), 1 / (self.divisor or len(outputs)))
+            return self._attend(features[-1], 1, attention)
+        x, scale = sum(outputs[1:], outputs[0]), 1 / (self.divisor or len(outputs))
+        activate = ACTIVATION_FUNCTIONS[activation]
+        if activation in HOMOGENEOUS:
+            # Before the division, which then is one of the few numbers of the attention instead of a whole image.
+            return self._attend(activate(x), scale, attention)
+        return self._attend(activate(x if scale == 1 else x * scale), 1, attention)
+
+    def _attend(self, x, scale, attention):
+        """The attention of ``scale * x``.
+
+        At first a channel attention halves all channels. The other kinds start with a factor of a half too, so that
+        shared weights fit them all.
+        """
+        if attention == 'channel':
+            return self.attention(x, scale)
+        if attention == 'both':
+            return self.spatial(self.attention(x, scale))
+        return self.spatial(x, scale / 2) if attention == 'spatial' else x * (scale / 2)
 
 
 class DenseBlock(nn.Module):
@@ -128,11 +145,12 @@ class DenseBlock(nn.Module):
         """(N, C, H, W) -> (N, C, H, W), through the layers of a BlockGenotype that reach the output."""
         if self.switched_off:
             return x
-        features = Features([F.relu(x)])
+        features = Features([ACTIVATION_FUNCTIONS[genotype.activation](x)])
         for k, layer_inputs in enumerate(genotype.layer_inputs):
             # A dead layer's place is kept, so that the numbers of the features stay right.
             live = k in genotype.live_layers
-            features.append(self.layers[str(k)](features, layer_inputs) if live else None)
+            features.append(self.layers[str(k)](features, layer_inputs, genotype.attention, genotype.activation)
+                            if live else None)
             features.keep_joined(inputs for later in genotype.live_layers if later > k
                                  for inputs in genotype.layer_inputs[later])
         features[0] = x
@@ -218,10 +236,10 @@ class DeCoNASForward(nn.Module):
         image = x
         shallow, x = self.head(x - self.mean)
         features = [x]
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(genotype.blocks):
             if index:
                 x = self.transitions[index - 1](torch.cat(features, dim=1))
-            features.append(block(x, genotype.blocks[index]))
+            features.append(self.blocks[index](x, block))
         fused = self.global_fusion(Features(features).joined(genotype.global_fusion), genotype.global_fusion)
         upscaled = self.tail(self.conv_fusion(fused) + shallow)
         if self.residual == 'none':

@@ -12,27 +12,38 @@ class OperationWeights(nn.Module, ABC):
     """An operation with its weights. The layouts differ in what :meth:`weights` hands out, all else is one code.
 
     Args:
-        operation (str): Registered name.
+        operation (str | Operation): Registered name, or the operation.
         num_feat (int): Channels C of a feature.
     """
 
     def __init__(self, operation, num_feat):
         super().__init__()
-        self.operation = build_operation(operation)
+        self.operation = build_operation(operation) if isinstance(operation, str) else operation
         self.bias = nn.Parameter(torch.zeros(num_feat))
 
     @abstractmethod
     def weights(self, inputs):
-        """dict[str, Tensor]: The weights that read the features ``inputs`` (tuple[int]), joined."""
+        """dict[str, Tensor]: The weights that read the features ``inputs`` (tuple[int]), joined; and common ones."""
 
     def forward(self, x, inputs):
         """Apply the operation to the features ``inputs``, concatenated: (N, len(inputs) * C, H, W) -> (N, C, H, W)."""
         return self.operation.forward(x, self.weights(inputs), self.bias)
 
+    @property
+    def common(self):
+        """dict[str, Tensor]: The weights that all features have in common."""
+        return {name: getattr(self, name) for name in self.operation.common_shapes(len(self.bias))}
+
+    def _add_common(self, num_feat):
+        for name, shape in self.operation.common_shapes(num_feat).items():
+            parameter = nn.Parameter(torch.empty(shape))
+            self._reset(name, [parameter], 1)
+            setattr(self, name, parameter)
+
     @torch.no_grad()
     def _reset(self, name, tensors, num_inputs):
         # As nn.Conv2d does with all inputs; the bias belongs to the weight that is named last.
-        fan_in = math.prod(tensors[0].shape[1:]) * (1 if self.operation.joined[name] == 0 else num_inputs)
+        fan_in = math.prod(tensors[0].shape[1:]) * (1 if self.operation.joined.get(name) == 0 else num_inputs)
         bound = 1 / math.sqrt(fan_in)
         for tensor in (*tensors, self.bias):
             tensor.uniform_(-bound, bound)
@@ -51,9 +62,10 @@ class SlicedWeights(OperationWeights):
             slices = nn.ParameterList(torch.empty(shape) for _ in range(num_inputs))
             self._reset(name, list(slices), num_inputs)
             setattr(self, name, slices)
+        self._add_common(num_feat)
 
     def weights(self, inputs):
-        joined = {}
+        joined = self.common
         for name, dim in self.operation.joined.items():
             slices = getattr(self, name)
             joined[name] = torch.cat([slices[i] for i in inputs], dim) if len(inputs) > 1 else slices[inputs[0]]
@@ -76,12 +88,21 @@ class JoinedWeights(OperationWeights):
             parameter = nn.Parameter(torch.empty(shape))
             self._reset(name, [parameter], 1)
             setattr(self, name, parameter)
+        self._add_common(num_feat)
 
     def weights(self, inputs):
-        return {name: getattr(self, name) for name in self.operation.joined}
+        return {**{name: getattr(self, name) for name in self.operation.joined}, **self.common}
+
+    @property
+    def num_training_only(self):
+        """int: Parameters that inference does not need, because the operation fuses into one with fewer."""
+        num_feat = len(self.bias)
+        trained = sum(map(math.prod, self.operation.weight_shapes(num_feat).values()))
+        return len(self.inputs) * (trained - self.operation.num_weights(num_feat))
 
     def slices(self):
-        """dict[int, dict[str, Tensor]]: The weights that read each feature, by feature and name; views."""
+        """dict[int, dict[str, Tensor]]: The weights that read each feature, by feature and name; views. Those in common
+        are not among them."""
         chunks = {name: getattr(self, name).chunk(len(self.inputs), dim) for name, dim in self.operation.joined.items()}
         return {f: {name: parts[i] for name, parts in chunks.items()} for i, f in enumerate(self.inputs)}
 

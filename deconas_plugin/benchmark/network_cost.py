@@ -33,7 +33,8 @@ def count_network(net, scale, name):
     if output.shape[1:] != (3, height * scale, width * scale):
         found = f'{tuple(output.shape[1:])} for (3, {height}, {width})'
         raise OptionError(f'{name}: expected a network for RGB and x{scale}, it gives {found}; choose another --scale')
-    return Cost(sum(parameter.numel() for parameter in net.parameters()), counter.get_total_flops() // 2)
+    params = getattr(net, 'num_params', None) or sum(parameter.numel() for parameter in net.parameters())
+    return Cost(params, counter.get_total_flops() // 2)
 
 
 def weight_bytes(net):

@@ -2,6 +2,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from deconas_plugin.search.choices import PAPER_ACTIVATION, PAPER_ATTENTION
+
 
 @dataclass(frozen=True, eq=False)
 class BlockGenotype:
@@ -11,27 +13,33 @@ class BlockGenotype:
         layer_inputs (tuple): ``layer_inputs[k][o]`` are the earlier features (tuple[int]) that operation o of layer k
             reads.
         local_fusion (tuple[int]): Features that the 1x1 fusion reads; the last layer always is one of them.
+        attention, activation (str): Of its layers.
     """
     layer_inputs: tuple
     local_fusion: tuple
+    attention: str = PAPER_ATTENTION
+    activation: str = PAPER_ACTIVATION
 
     @classmethod
-    def from_decisions(cls, space, decisions):
+    def from_decisions(cls, space, decisions, num_layer, attention, activation):
         """Read the decisions of one block.
 
         Args:
             space (SearchSpace): Which it belongs to.
             decisions (list[tuple[int]]): The bits of ``space.block_decisions``.
+            num_layer (int): Layers that it has, of as many as the space's decisions are about.
+            attention, activation (str): Of its layers.
         """
         layers, start = [], 0
-        for layer in range(space.num_layer):
+        for layer in range(num_layer):
             connections = decisions[start:start + layer + 1]
             start += layer + 1
             layers.append(
                 tuple(
                     tuple(feature for feature, bits in enumerate(connections) if bits[operation])
                     for operation in range(len(space.operations))))
-        return cls(tuple(layers), fused(space.num_layer, decisions[-1] if space.search_fusion else None))
+        local_fusion = fused(num_layer, decisions[-1] if space.search_fusion else None)
+        return cls(tuple(layers), local_fusion, attention, activation)
 
     @cached_property
     def live_layers(self):
@@ -58,7 +66,7 @@ class BlockGenotype:
 
 def fused(last, bits):
     """tuple[int]: Features that a fusion reads: those whose bit is set (all without bits), and always the last."""
-    bits = (1, ) * last if bits is None else bits
+    bits = (1, ) * last if bits is None else bits[:last]
     return tuple(feature for feature, bit in enumerate(bits) if bit) + (last, )
 
 

@@ -10,9 +10,12 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
-from deconas_plugin.archs.deconas_util import squeezed_channels, upsampling_stages
+from deconas_plugin.archs.deconas_util import upsampling_stages
+from deconas_plugin.archs.layer_choices import KERNEL_SIZE, squeezed_channels
 from deconas_plugin.archs.operations import build_operation
+from deconas_plugin.search.choices import PAPER_ACTIVATION, PAPER_ATTENTION
 from deconas_plugin.search.genotype import Genotype
 
 OUTPUT_SIZE_720P = (1280, 720)
@@ -23,7 +26,7 @@ class Cost:
     """What a network, or a part of it, costs; costs add up.
 
     Attributes:
-        params (int): Trainable parameters.
+        params (int): Parameters that inference needs.
         mult_adds (int): Multiply-add pairs.
         latency (float | None): Milliseconds on the device of a latency table, where there is one.
     """
@@ -92,19 +95,23 @@ class ComplexityCounter:
     def parts(genotype):
         """Counter: How often each part occurs in the derived network. Parts are
 
-        - ``('skeleton',)``: all that no genotype changes,
+        - ``('skeleton',)``: all that every network of the space has,
+        - ``('transition', n)``: 1x1 convolution over n features before a block that not every network has,
         - ``('operation', name, n)``: an operation over n features,
         - ``('join', n)``: n features concatenated for the operations of a layer that read the same,
-        - ``('layer', m)``: mean of m operations, and channel attention,
+        - ``('layer', m)``: mean of m operations, and channel attention; ``('layer', m, attention, activation)`` where
+          the space has others than the paper's,
         - ``('fusion', n)``: 1x1 convolution over n features.
         """
         space = genotype.space
         parts = Counter({('skeleton', ): 1, ('fusion', len(genotype.global_fusion)): 1})
+        parts.update(('transition', block) for block in range(fewest_blocks(space) + 1, genotype.num_block + 1))
         for block, times in Counter(genotype.blocks).items():
             parts['fusion', len(block.local_fusion)] += times
             for k in block.live_layers:
                 layer_inputs = block.layer_inputs[k]
-                parts['layer', sum(map(bool, layer_inputs))] += times
+                style = (block.attention, block.activation) if has_styles(space) else ()
+                parts[('layer', sum(map(bool, layer_inputs)), *style)] += times
                 for name, inputs in zip(space.operations, layer_inputs, strict=True):
                     if inputs:
                         parts['operation', name, len(inputs)] += times
@@ -117,8 +124,10 @@ class ComplexityCounter:
         """list[tuple]: All parts of which networks of the space are made."""
         space = self.space
         longest_fusion = max(space.num_block, space.num_layer) + 1
-        return [('skeleton', ), *(('fusion', n) for n in range(1, longest_fusion + 1)),
-                *(('layer', m) for m in range(len(space.operations) + 1)),
+        styles = list(product(space.attention, space.activation)) if has_styles(space) else [()]
+        return [('skeleton', ), *(('transition', n) for n in range(fewest_blocks(space) + 1, space.num_block + 1)),
+                *(('fusion', n) for n in range(1, longest_fusion + 1)),
+                *(('layer', m, *style) for m in range(len(space.operations) + 1) for style in styles),
                 *(('join', n) for n in range(2, space.num_layer + 1)),
                 *(('operation', name, n) for name in space.operations for n in range(1, space.num_layer + 1))]
 
@@ -155,20 +164,20 @@ class ComplexityCounter:
     @staticmethod
     def _selected(genotype, slices):
         return sum(
-            len(inputs) * weights for block in set(genotype.blocks) for k in block.live_layers
-            for inputs, weights in zip(block.layer_inputs[k], slices, strict=True))
+            len(inputs) * weights + common for block in set(genotype.blocks) for k in block.live_layers
+            for inputs, (weights, common) in zip(block.layer_inputs[k], slices, strict=True) if inputs)
 
     def _slices(self, num_feat):
-        """list[int]: Weights of every candidate operation for one earlier feature."""
-        return [build_operation(name).num_weights(num_feat) for name in self.space.operations]
+        """list[tuple[int, int]]: Weights of every candidate operation for one earlier feature, and in common."""
+        operations = map(build_operation, self.space.operations)
+        return [(operation.num_weights(num_feat), operation.num_common_weights(num_feat)) for operation in operations]
 
     def _paper_slices(self, num_feat):
-        """list[int]: As :meth:`_slices`, but 9C + C for a separable convolution."""
+        """list[tuple[int, int]]: As :meth:`_slices`, but 9C + C for a separable convolution."""
         slices = []
-        for name in self.space.operations:
-            shapes = build_operation(name).weight_shapes(num_feat)
-            depthwise = math.prod(shapes['depthwise']) if 'depthwise' in shapes else None
-            slices.append(sum(map(math.prod, shapes.values())) if depthwise is None else depthwise + num_feat)
+        for name, (weights, common) in zip(self.space.operations, self._slices(num_feat), strict=True):
+            depthwise = build_operation(name).weight_shapes(num_feat).get('depthwise')
+            slices.append((math.prod(depthwise) + num_feat if depthwise else weights, common))
         return slices
 
     def _cost(self, num_feat, part):
@@ -183,15 +192,24 @@ class ComplexityCounter:
 
     def _operation(self, feat, name, num_inputs):
         operation = build_operation(name)
-        return Cost(operation.num_weights(feat) * num_inputs + feat,
-                    operation.mult_adds(feat) * num_inputs * self.pixels)
+        return Cost(operation.num_weights(feat) * num_inputs + operation.num_common_weights(feat) + feat,
+                    (operation.mult_adds(feat) * num_inputs + operation.common_mult_adds(feat)) * self.pixels)
 
     def _join(self, feat, num_inputs):
         return Cost()
 
-    def _layer(self, feat, num_operations):
-        squeezed = squeezed_channels(feat)
-        return self._conv(feat * squeezed, squeezed, 1) + self._conv(feat * squeezed, feat, 1)
+    def _layer(self, feat, num_operations, attention='channel', activation='relu'):
+        squeezed, cost = squeezed_channels(feat), Cost()
+        squeeze, excite = (feat * squeezed, squeezed), (feat * squeezed, feat)
+        if attention in ('channel', 'both'):
+            cost += self._conv(*squeeze, 1) + self._conv(*excite, 1)
+        if attention in ('spatial', 'both'):
+            for weights, biases in (squeeze, (KERNEL_SIZE**2 * squeezed, squeezed), excite):
+                cost += self._conv(weights, biases, self.pixels)
+        return cost
+
+    def _transition(self, feat, num_inputs):
+        return self._conv(num_inputs * feat**2, feat, self.pixels)
 
     def _fusion(self, feat, num_inputs):
         return self._conv(num_inputs * feat**2, feat, self.pixels)
@@ -200,8 +218,8 @@ class ComplexityCounter:
         pixels = self.pixels
         cost = self._conv(9 * self.num_in_ch * feat, feat, pixels)
         cost += self._conv(9 * feat * feat, feat, pixels) * 2  # before the first block, after the global fusion
-        for block in range(1, self.space.num_block):
-            cost += self._conv((block + 1) * feat * feat, feat, pixels)
+        for block in range(1, fewest_blocks(self.space)):
+            cost += self._transition(feat, block + 1)
         if self.tail == 'light':
             num_written = self.num_out_ch * self.upscale**2
             return cost + self._conv(9 * feat * num_written, num_written, pixels)
@@ -209,3 +227,13 @@ class ComplexityCounter:
             cost += self._conv(9 * feat * feat * factor**2, feat * factor**2, pixels)
             pixels *= factor**2
         return cost + self._conv(9 * feat * self.num_out_ch, self.num_out_ch, pixels)
+
+
+def fewest_blocks(space):
+    """int: Blocks that every network of a space has."""
+    return min(space.block_counts, default=space.num_block)
+
+
+def has_styles(space):
+    """bool: Whether a space has other attentions or activations than the paper's."""
+    return (space.attention, space.activation) != ((PAPER_ATTENTION, ), (PAPER_ACTIVATION, ))

@@ -63,23 +63,25 @@ class Evolution(SearchStrategy):
 
     def bit_probabilities(self):
         if not self.population:
-            return [0.5] * self.space.num_bits
+            return self.space.uniform_probabilities
         rows = [genotype.bits for genotype, _ in self.population]
         return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
 
     def _child(self):
-        parent = self._parent()
-        bits = list(parent.bits)
+        bits = self._parent()
         if self.rng.random() < self.crossover:
-            bits = [self.rng.choice(pair) for pair in zip(bits, self._parent().bits, strict=True)]
+            bits = [self.rng.choice(pair) for pair in zip(bits, self._parent(), strict=True)]
         flipped = {bit for bit in range(len(bits)) if self.rng.random() < self.mutations / len(bits)}
         for bit in flipped or {self.rng.randrange(len(bits))}:
             bits[bit] ^= 1
         return self.space.genotype(bits)
 
     def _parent(self):
+        """list[int]: The bits of the best of a tournament; random ones for blocks and layers that it does not have, so
+        that a child that gets them is connected like any other."""
         drawn = self.rng.sample(range(len(self.population)), self.tournament)
-        return max((self.population[i] for i in drawn), key=lambda member: member[1])[0]
+        parent = max((self.population[i] for i in drawn), key=lambda member: member[1])[0]
+        return [bit if live else self.rng.getrandbits(1) for bit, live in zip(parent.bits, parent.live, strict=True)]
 
     def state_dict(self):
         return {

@@ -1,5 +1,4 @@
 """The genotype: which network of the search space is meant. The only thing that crosses from search to training."""
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,26 +7,28 @@ import yaml
 
 from deconas_plugin.errors import GenotypeError
 from deconas_plugin.search.block_genotype import BlockGenotype, fused
+from deconas_plugin.search.choices import OPTIONS, PAPER_ACTIVATION, PAPER_ATTENTION, word
+from deconas_plugin.search.genotype_text import BETWEEN_BLOCKS, NAMED_GENOTYPES, read_text, write_text  # noqa: F401
 from deconas_plugin.search.search_space import SearchSpace
 
-# The network that the paper found for x2; it fuses all features.
-NAMED_GENOTYPES = {'DeCoNASNet_x2': '111 110100 011000010 010011100001'}
-
-# In the text of a genotype whose blocks differ; so that the text tells it from one for all blocks.
-BETWEEN_BLOCKS = '|'
+# What a network has of which its space and the text of its genotype say nothing.
+UNSAID = {'attention': PAPER_ATTENTION, 'activation': PAPER_ACTIVATION}
+WHAT = {'width': 'channels', 'num_block': 'blocks', 'num_layer': 'layers in a block'}
 
 
 @dataclass(frozen=True)
 class Genotype:
     """A point of a search space.
 
-    Bits are grouped layer -> earlier feature -> operation, then (with the fusion search) local and global fusion. Where
-    the space does not share blocks, every block has such a group, and their texts are separated by ``|``. Where the
-    width is searched, its bits come first, and the text says it in words: ``32ch 111 110100 ...``.
+    Bits are those of the space's choices, then those of the connections, grouped layer -> earlier feature -> operation,
+    then (with the fusion search) local and global fusion. Where the space does not share blocks, every block has such a
+    group, and their texts are separated by ``|``. The text says choices in words, see :mod:`genotype_text`, and has the
+    bits that mean something.
 
     Args:
         space (SearchSpace): The space it belongs to.
-        bits (tuple[int]): ``space.num_bits`` zeros and ones.
+        bits (tuple[int]): ``space.num_bits`` zeros and ones. Those of blocks and layers that the network does not have
+            become 0, so that equal genotypes are equal.
 
     Raises:
         GenotypeError: The number of bits does not fit the space, or a bit is neither 0 nor 1.
@@ -42,16 +43,20 @@ class Genotype:
                                 f'got {len(self.bits)}')
         if not set(self.bits) <= {0, 1}:
             raise GenotypeError(f'genotype: expected zeros and ones, got {sorted(set(self.bits) - {0, 1})}')
+        if self.space.has_sizes:
+            object.__setattr__(self, 'bits', tuple(
+                bit if live else 0 for bit, live in zip(self.bits, self.live, strict=True)))
 
     @classmethod
     def parse(cls, value, num_block=4, num_layer=4, operations=None, num_feat=None):
         """Read a genotype as the options of a derived network give it.
 
         Args:
-            value (Genotype | str): A genotype, bits (spaces are ignored), the name of a published genotype, or the path
-                of a ``genotype.yml``.
+            value (Genotype | str): A genotype, its text (spaces are ignored), the name of a published genotype, or the
+                path of a ``genotype.yml``.
             num_block, num_layer, operations: The space, see :class:`SearchSpace`. Whether fusion was searched follows
-                from the number of bits, whether blocks are shared from the absence of ``|``.
+                from the number of bits, whether blocks are shared from the absence of ``|``. A genotype that says how
+                many blocks and layers its network has must agree.
             num_feat (int | None): Channels of the network; a genotype that says how many it is for must agree.
                 Default: unknown.
 
@@ -65,50 +70,84 @@ class Genotype:
         if genotype is None and isinstance(value, (str, Path)) and str(value).endswith(('.yml', '.yaml')):
             genotype = cls.load(value)
         share = BETWEEN_BLOCKS not in str(value) if genotype is None else genotype.space.share_blocks
-        sizes = (num_block, num_layer, *([operations] if operations else []))
-        spaces = [SearchSpace(*sizes, search_fusion=fusion, share_blocks=share) for fusion in (False, True)]
+        words, bits = read_text(value) if genotype is None else (genotype.chosen, None)
+        _check_agrees(words, num_feat=num_feat, num_block=num_block, num_layer=num_layer)
+        style = {key: words.get(key, unsaid) for key, unsaid in UNSAID.items()}
         if genotype is not None:
-            width, genotype = genotype.width, genotype.connections
-            if genotype.space not in spaces:
-                raise GenotypeError(f'genotype: expected one for {spaces[0]}, got one for {genotype.space}')
-        else:
-            width, bits = _read_text(value)
-            space = next((space for space in spaces if space.num_bits == len(bits)), None)
-            if space is None:
-                raise GenotypeError(f'genotype: expected {spaces[0].num_bits} bits for num_layer={num_layer} '
-                                    f'({spaces[1].num_bits} with searched fusion and num_block={num_block}), '
-                                    f'got {len(bits)}')
-            genotype = cls(space, bits)
-        if None not in (width, num_feat) and width != num_feat:
-            raise GenotypeError(f'genotype: it was found for {width} channels, but num_feat is {num_feat}; '
-                                f'set num_feat to {width}')
-        return genotype
+            style = {key: getattr(genotype, key) for key in UNSAID}
+        sizes = (num_block, num_layer, *([operations] if operations else []))
+        spaces = [SearchSpace(*sizes, search_fusion=fusion, share_blocks=share, **style) for fusion in (False, True)]
+        if genotype is not None:
+            if genotype.connections.space not in spaces:
+                raise GenotypeError(f'genotype: expected one for {spaces[0]}, got one for {genotype.connections.space}')
+            return genotype.connections
+        space = next((space for space in spaces if space.num_bits == len(bits)), None)
+        if space is None:
+            raise GenotypeError(f'genotype: expected {spaces[0].num_bits} bits for num_layer={num_layer} '
+                                f'({spaces[1].num_bits} with searched fusion and num_block={num_block}), '
+                                f'got {len(bits)}')
+        return cls(space, bits)
 
     @cached_property
+    def chosen(self):
+        """dict[str, int | str]: What it chooses beside its connections, by kind, in the order of its bits."""
+        chosen, start = {}, 0
+        for choice in self.space.choices:
+            chosen[choice.kind] = choice.value(self.bits[start:start + choice.num_bits])
+            start += choice.num_bits
+        return chosen
+
+    @property
     def width(self):
         """int | None: Channels inside the network, where the space has a choice of them."""
-        place = 0
-        for bit in self.bits[:self.space.num_width_bits]:
-            place = 2 * place + bit
-        return self.space.widths[place] if self.space.widths else None
+        return self.chosen.get('width')
+
+    @property
+    def num_block(self):
+        """int: Blocks of the network."""
+        return self.chosen.get('num_block', self.space.num_block)
+
+    @property
+    def num_layer(self):
+        """int: Layers in each of its blocks."""
+        return self.chosen.get('num_layer', self.space.num_layer)
+
+    @property
+    def attention(self):
+        """str: After every layer, one of :data:`ATTENTIONS`."""
+        return self.chosen.get('attention', self.space.attention[0])
+
+    @property
+    def activation(self):
+        """str: Of every layer, one of :data:`ACTIVATIONS`."""
+        return self.chosen.get('activation', self.space.activation[0])
+
+    @property
+    def live(self):
+        """tuple[bool]: Which of its bits mean something."""
+        return self.space.live(self.num_block, self.num_layer)
 
     @cached_property
     def connections(self):
-        """Genotype: The same in the space without a choice of widths; itself, where there is none."""
-        if not self.space.widths:
+        """Genotype: The same in the space that has no choices but this one's; itself, where there are none."""
+        if not self.space.choices:
             return self
-        return Genotype(replace(self.space, widths=()), self.bits[self.space.num_width_bits:])
+        space = replace(self.space, widths=(), num_block=self.num_block, num_layer=self.num_layer, block_counts=(),
+                        layer_counts=(), attention=self.attention, activation=self.activation)
+        start = self.space.num_choice_bits
+        return Genotype(space, tuple(
+            bit for bit, live in zip(self.bits[start:], self.live[start:], strict=True) if live))
 
     @property
     def complement(self):
-        """Genotype: Of the same width, with every connection that this one lacks, and no other."""
-        start = self.space.num_width_bits
+        """Genotype: With the same choices, with every connection that this one lacks, and no other."""
+        start = self.space.num_choice_bits
         return Genotype(self.space, self.bits[:start] + tuple(1 - bit for bit in self.bits[start:]))
 
     @cached_property
     def _decisions(self):
-        """list[tuple[int]]: The bits of each decision of the space but the width."""
-        groups, start = [], self.space.num_width_bits
+        """list[tuple[int]]: The bits of each decision of the space but the choices."""
+        groups, start = [], self.space.num_choice_bits
         for decision in self.space.connection_decisions:
             groups.append(self.bits[start:start + decision.num_bits])
             start += decision.num_bits
@@ -116,11 +155,12 @@ class Genotype:
 
     @cached_property
     def blocks(self):
-        """tuple[BlockGenotype]: One per block, the very same where the space shares it."""
+        """tuple[BlockGenotype]: One per block of the network, the very same where the space shares it."""
         size, space = len(self.space.block_decisions), self.space
-        own = [BlockGenotype.from_decisions(space, self._decisions[start:start + size])
-               for start in range(0, size * (1 if space.share_blocks else space.num_block), size)]
-        return tuple(own * space.num_block if space.share_blocks else own)
+        own = [BlockGenotype.from_decisions(space, self._decisions[start:start + size], self.num_layer, self.attention,
+                                            self.activation)
+               for start in range(0, size * (1 if space.share_blocks else self.num_block), size)]
+        return tuple(own * self.num_block if space.share_blocks else own)
 
     @cached_property
     def shared_block(self):
@@ -151,14 +191,21 @@ class Genotype:
     @cached_property
     def global_fusion(self):
         """tuple[int]: What the global 1x1 fusion reads: 0 is the input of block 1, b+1 the output of block b."""
-        return fused(self.space.num_block, self._decisions[-1] if self.space.search_fusion else None)
+        return fused(self.num_block, self._decisions[-1] if self.space.search_fusion else None)
+
+    @property
+    def words(self):
+        """dict[str, int | str]: What the text says before the bits: what was chosen, and what the paper has not."""
+        fixed = {kind: getattr(self, kind) for kind, unsaid in UNSAID.items() if getattr(self, kind) != unsaid}
+        order = ('width', 'num_block', 'num_layer', *UNSAID)
+        return dict(sorted({**fixed, **self.chosen}.items(), key=lambda item: order.index(item[0])))
 
     def describe(self):
         """Say in words what each layer reads.
 
         Returns:
-            dict[str, str | dict]: Readable connections, for ``genotype.yml`` and tables, after ``num_feat`` where that
-            is searched.
+            dict[str, str | dict]: Readable connections, for ``genotype.yml`` and tables, after what was chosen beside
+            them.
         """
         if self.space.share_blocks:
             connections = self.shared_block.describe(self.space.operations)
@@ -167,18 +214,21 @@ class Genotype:
                            for index, block in enumerate(self.blocks)}
         connections['global fusion'] = ', '.join(
             f'block {feature - 1}' if feature else 'shallow feature' for feature in self.global_fusion)
-        return connections if self.width is None else {'num_feat': self.width, **connections}
+        return {**{OPTIONS.get(kind, kind): value for kind, value in self.words.items()}, **connections}
 
     def to_dict(self):
         """dict: Plain values that :meth:`from_dict` turns back into this genotype."""
+        space = self.space
+        names = {kind: names for kind, unsaid in UNSAID.items() if (names := getattr(space, kind)) != (unsaid, )}
         return dict(
             bits=str(self),
-            num_block=self.space.num_block,
-            num_layer=self.space.num_layer,
-            operations=list(self.space.operations),
-            search_fusion=self.space.search_fusion,
-            **({} if self.space.share_blocks else {'share_blocks': False}),
-            **({'num_feat': list(self.space.widths)} if self.space.widths else {}))
+            num_block=list(space.block_counts) or space.num_block,
+            num_layer=list(space.layer_counts) or space.num_layer,
+            operations=list(space.operations),
+            search_fusion=space.search_fusion,
+            **({} if space.share_blocks else {'share_blocks': False}),
+            **({'num_feat': list(space.widths)} if space.widths else {}),
+            **{kind: list(values) if len(values) > 1 else values[0] for kind, values in names.items()})
 
     @classmethod
     def from_dict(cls, data):
@@ -191,16 +241,47 @@ class Genotype:
         missing = [key for key in keys if key not in data]
         if missing:
             raise GenotypeError(f'genotype: expected the keys {", ".join(keys)}; missing: {", ".join(missing)}')
+        style = {kind: data.get(kind, unsaid) for kind, unsaid in UNSAID.items()}
         space = SearchSpace(data['num_block'], data['num_layer'], tuple(data['operations']), data['search_fusion'],
-                            data.get('share_blocks', True), data.get('num_feat', ()))
+                            data.get('share_blocks', True), data.get('num_feat', ()), **style)
         return cls.from_text(space, data['bits'])
 
     @classmethod
     def from_text(cls, space, text):
-        """Genotype: The one of a space that printed as ``text``."""
-        width, bits = _read_text(text)
-        connections = cls(replace(space, widths=()), bits)
-        return cls(space, space.width_bits(width) + connections.bits)
+        """Genotype: The one of a space that printed as ``text``.
+
+        Raises:
+            GenotypeError: It is that of another space.
+        """
+        words, bits = read_text(text)
+        return cls.placed(space, words, bits)
+
+    @classmethod
+    def placed(cls, space, words, bits):
+        """The genotype of a space with these choices and connections.
+
+        Args:
+            space (SearchSpace): The space.
+            words (dict[str, int | str]): Its choices, by kind; and what is fixed in the space.
+            bits (tuple[int]): Of its :attr:`connections`.
+
+        Raises:
+            GenotypeError: The space has no such choice, or the number of bits is that of another network.
+        """
+        chosen = {choice.kind: choice.bits(words.get(choice.kind)) for choice in space.choices}
+        for kind, found in words.items():
+            _check_fixed(space, kind, found)
+        for kind, unsaid in UNSAID.items():
+            if kind not in words:
+                _check_fixed(space, kind, unsaid)
+        prefix = sum(chosen.values(), ())
+        live = cls(space, prefix + (0, ) * (space.num_bits - len(prefix))).live[len(prefix):]
+        if sum(live) != len(bits):
+            sizes = {'num_layer': space.num_layer, **words}
+            raise GenotypeError(f'genotype: expected {sum(live)} bits for num_layer={sizes["num_layer"]}, '
+                                f'got {len(bits)}')
+        rest = iter(bits)
+        return cls(space, prefix + tuple(next(rest) if alive else 0 for alive in live))
 
     @classmethod
     def load(cls, path):
@@ -218,7 +299,10 @@ class Genotype:
         return cls.from_dict(data.get('genotype', data))
 
     def __str__(self):
-        space, start = self.space, self.space.num_width_bits
+        return write_text(self.words, self.connections._grouped_bits())
+
+    def _grouped_bits(self):
+        space, start = self.space, 0
         sizes = [(layer + 1) * len(space.operations) for layer in range(space.num_layer)]
         sizes += [space.num_layer] if space.search_fusion else []
         texts = []
@@ -231,16 +315,25 @@ class Genotype:
         if space.search_fusion:
             rest = ''.join(map(str, self.bits[start:]))
             texts = [f'{texts[0]} {rest}'] if space.share_blocks else [*texts, rest]
-        text = f' {BETWEEN_BLOCKS} '.join(texts)
-        return text if self.width is None else f'{self.width}ch {text}'
+        return f' {BETWEEN_BLOCKS} '.join(texts)
 
 
-def _read_text(value):
-    """tuple[int | None, tuple[int]]: The width that a text names, and all other bits."""
-    text = NAMED_GENOTYPES.get(value, value) if isinstance(value, str) else ''
-    width = re.match(r'\s*(\d{1,9})ch\s', text)
-    digits = ''.join(text[width.end() if width else 0:].replace(BETWEEN_BLOCKS, ' ').split())
-    if not digits or not set(digits) <= {'0', '1'}:
-        raise GenotypeError(f'genotype: expected bits in quotes such as "111 110100 ...", a genotype.yml or one of '
-                            f'{", ".join(NAMED_GENOTYPES)}; got {value!r}')
-    return int(width[1]) if width else None, tuple(map(int, digits))
+def _check_agrees(words, **sizes):
+    """Check that a genotype is for a network of these sizes, by the names of their options."""
+    for kind, found in words.items():
+        option = OPTIONS.get(kind, kind)
+        wanted = sizes.get(option)
+        if wanted is not None and found != wanted:
+            raise GenotypeError(f'genotype: it was found for {found} {WHAT[kind]}, but {option} is {wanted}; '
+                                f'set {option} to {found}')
+
+
+def _check_fixed(space, kind, found):
+    """Check that what a text says agrees with what the space leaves no choice of."""
+    if any(choice.kind == kind for choice in space.choices):
+        return
+    fixed = None if kind == 'width' else getattr(space, kind)
+    fixed = fixed[0] if kind in UNSAID else fixed
+    if found != fixed:
+        expected = 'nothing' if fixed in (None, UNSAID.get(kind)) or kind not in UNSAID else fixed
+        raise GenotypeError(f'genotype: expected {expected} before its bits, got {word(kind, found)}')

@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.search.choices import PAPER_ACTIVATION, PAPER_ATTENTION
 from deconas_plugin.utils.options import save_options
 
 
@@ -76,8 +77,11 @@ def searched_parts(counter):
 def network_sizes(counter):
     """dict: What a table depends on."""
     space = counter.space
-    sizes = dict(num_feat=list(space.widths) or counter.num_feat, num_block=space.num_block, num_layer=space.num_layer,
-                 upscale=counter.upscale, operations=list(space.operations))
+    sizes = dict(num_feat=list(space.widths) or counter.num_feat, num_block=list(space.block_counts) or space.num_block,
+                 num_layer=list(space.layer_counts) or space.num_layer, upscale=counter.upscale,
+                 operations=list(space.operations))
     # Only where they are not the paper's, which tables that know nothing of them were measured with.
-    others = {'tail': (counter.tail, 'classic'), 'residual': (counter.residual, 'none')}
+    others = {'tail': (counter.tail, 'classic'), 'residual': (counter.residual, 'none'),
+              'attention': (list(space.attention), [PAPER_ATTENTION]),
+              'activation': (list(space.activation), [PAPER_ACTIVATION])}
     return {**sizes, **{name: value for name, (value, default) in others.items() if value != default}}

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.deconas_util import ChannelAttention, DeCoNASSkeleton, Features
+from deconas_plugin.archs.deconas_util import DeCoNASSkeleton, DenseLayer, Features
 from deconas_plugin.archs.operation_weights import JoinedWeights
+from deconas_plugin.search.complexity import fewest_blocks
 from deconas_plugin.search.latency_table import LatencyTable, key, network_sizes, searched_parts
 from deconas_plugin.utils.precision import autocast
 
@@ -41,8 +42,9 @@ def measure_latency(counter, lr_size, device, precision='float32', runs=20, num_
     rng = random.Random(seed)
     for _ in range(num_networks):
         genotype = counter.space.sample(rng)
-        sizes = {**network_sizes(counter), 'num_feat': genotype.width or counter.num_feat}
-        net = DeCoNASNet(genotype, **sizes, num_in_ch=counter.num_in_ch, num_out_ch=counter.num_out_ch)
+        net = DeCoNASNet(genotype, counter.num_in_ch, counter.num_out_ch, genotype.width or counter.num_feat,
+                         genotype.num_block, genotype.num_layer, counter.upscale, counter.space.operations,
+                         (0.5, ) * counter.num_in_ch, tail=counter.tail, residual=counter.residual)
         measured = clock.milliseconds(net, _images(counter.num_in_ch, lr_size))
         predicted = table.predict(counter.parts(genotype), genotype.width)
         table.errors.append(round(abs(predicted - measured) / measured, 4))
@@ -95,8 +97,10 @@ def _workload(part, counter, channels, lr_size):
         return _Operation(name, channels, num_inputs), _images(channels * num_inputs, lr_size)
     if kind == 'join':
         return (lambda x: Features([x] * arguments[0]).joined(tuple(range(arguments[0])))), feature
+    if kind == 'transition':
+        return nn.Conv2d(channels * arguments[0], channels, 1), _images(channels * arguments[0], lr_size)
     if kind == 'layer':
-        return _Layer(channels, arguments[0]), feature
+        return _Layer(channels, *arguments), feature
     return _Fusion(channels, arguments[0]), feature
 
 
@@ -118,15 +122,15 @@ class _Operation(nn.Module):
 
 class _Layer(nn.Module):
 
-    def __init__(self, num_feat, num_operations):
+    def __init__(self, num_feat, num_operations, attention='channel', activation='relu'):
         super().__init__()
-        self.num_operations = num_operations
-        self.attention = ChannelAttention(num_feat)
+        names = tuple(map(str, range(num_operations)))
+        self.style = attention, activation
+        self.inputs = ((0, ), ) * num_operations
+        self.layer = DenseLayer(dict.fromkeys(names, _PassOn()), names, num_feat, attentions=(attention, ))
 
     def forward(self, x):
-        if self.num_operations > 1:
-            x = F.relu(torch.stack([x] * self.num_operations).mean(0))
-        return self.attention(x)
+        return self.layer(Features([x]), self.inputs, *self.style)
 
 
 class _Fusion(nn.Module):
@@ -150,7 +154,7 @@ class _PassOn(nn.Module):
 class _Skeleton(DeCoNASSkeleton):
 
     def forward(self, x):
-        num_block = self.space.num_block
+        num_block = fewest_blocks(self.space)
         return self.run(x, SimpleNamespace(blocks=(None, ) * num_block, global_fusion=(num_block, )))
 
 

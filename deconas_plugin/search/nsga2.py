@@ -72,7 +72,7 @@ class NSGA2(SearchStrategy):
 
     def bit_probabilities(self):
         if not self.population:
-            return [0.5] * self.space.num_bits
+            return self.space.uniform_probabilities
         return np.mean([genotype.bits for genotype in self.population], axis=0).tolist()
 
     def state_dict(self):

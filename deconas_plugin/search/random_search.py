@@ -35,7 +35,7 @@ class RandomSearch(SearchStrategy):
         return sorted(self.scored, key=self.scored.get, reverse=True)
 
     def bit_probabilities(self):
-        return [0.5] * self.space.num_bits
+        return self.space.uniform_probabilities
 
     def state_dict(self):
         return {

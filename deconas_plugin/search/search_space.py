@@ -1,7 +1,18 @@
 """What a search can choose: the densely connected block, as a sequence of yes/no decisions."""
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 
 from deconas_plugin.errors import GenotypeError
+from deconas_plugin.search.choices import (
+    ACTIVATIONS,
+    ATTENTIONS,
+    PAPER_ACTIVATION,
+    PAPER_ATTENTION,
+    Choice,
+    checked_names,
+    checked_numbers,
+)
 
 PAPER_OPERATIONS = ('conv3x3', 'sep_conv3x3', 'dil_conv3x3')
 
@@ -11,8 +22,9 @@ class Decision:
     """Bits that are decided together, in one step of the controller.
 
     Attributes:
-        kind (str): 'width' (how many channels the network has), 'operation' (which operations read one earlier
-            feature), 'local' (which features a block fuses) or 'global' (which block outputs the network fuses).
+        kind (str): That of a Choice (how many channels the network has, ...), 'operation' (which operations read one
+            earlier feature), 'local' (which features a block fuses) or 'global' (which block outputs the network
+            fuses).
         num_bits (int): Number of yes/no choices.
     """
     kind: str
@@ -26,17 +38,25 @@ class SearchSpace:
     Layer k of a block sees k+1 earlier features: the block input (feature 0) and the layers 0..k-1 (feature i+1 is the
     output of layer i). One bit says whether one operation reads one earlier feature.
 
+    Beside these connections a network may have choices, see :attr:`choices`; their bits come first. Of a network with
+    fewer blocks or layers than the most, the bits of what it lacks mean nothing and are always 0.
+
     Args:
-        num_block (int): Densely connected blocks.
-        num_layer (int): Layers in a block.
+        num_block (int | tuple[int]): Densely connected blocks; or 2, 4 or 8 numbers of them to choose from, ascending.
+            The attribute is the most.
+        num_layer (int | tuple[int]): Layers in a block, in the same way.
         operations (tuple[str]): Names of the candidate operations, in the order of their bits.
         search_fusion (bool): Whether local and global feature fusion are searched too; otherwise all is fused.
-        share_blocks (bool): Whether all blocks are alike, as in the paper; otherwise each has bits of its own.
-        widths (tuple[int]): Numbers of channels to choose from, where that is searched: 2, 4 or 8 of them, so that the
-            choice is whole bits; the narrowest first. The bits are its place in binary, before all others.
+        share_blocks (bool): Whether all blocks are alike, as in the paper; otherwise each has connections of its own.
+        widths (tuple[int]): Numbers of channels to choose from, where that is searched: 2, 4 or 8, ascending.
+        attention (str | tuple[str]): Of :data:`ATTENTIONS`, after every layer; or 2 or 4 of them to choose from. The
+            attribute is a tuple.
+        activation (str | tuple[str]): Of :data:`ACTIVATIONS`, in the same way.
+        block_counts, layer_counts (tuple[int]): What ``num_block`` and ``num_layer`` are chosen from; left out, this
+            follows from them.
 
     Raises:
-        GenotypeError: A size is below 1, the operations are missing or named twice, or the widths are no such choice.
+        GenotypeError: A size is below 1, the operations are missing or named twice, or the choices are none.
     """
     num_block: int = 4
     num_layer: int = 4
@@ -44,24 +64,43 @@ class SearchSpace:
     search_fusion: bool = False
     share_blocks: bool = True
     widths: tuple = ()
+    attention: tuple = (PAPER_ATTENTION, )
+    activation: tuple = (PAPER_ACTIVATION, )
+    block_counts: tuple = ()
+    layer_counts: tuple = ()
 
     def __post_init__(self):
-        object.__setattr__(self, 'operations', tuple(self.operations))
-        # A single block is shared by itself: one space, one text of its genotypes.
-        object.__setattr__(self, 'share_blocks', self.share_blocks or self.num_block == 1)
-        for key in ('num_block', 'num_layer'):
+        self._set('operations', tuple(self.operations))
+        for key, counts in (('num_block', 'block_counts'), ('num_layer', 'layer_counts')):
             value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if isinstance(value, (list, tuple)):
+                self._set(counts, checked_numbers(key, value))
+                self._set(key, value[-1])
+            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise GenotypeError(f'{key}: expected a whole number of at least 1, got {value!r}')
+        # A single block is shared by itself: one space, one text of its genotypes.
+        self._set('share_blocks', self.share_blocks or self.num_block == 1)
         if not self.operations or len(set(self.operations)) != len(self.operations):
             raise GenotypeError(f'operations: expected one or more different names, got {list(self.operations)}')
         if self.widths != ():
-            object.__setattr__(self, 'widths', _checked_widths(self.widths))
+            self._set('widths', checked_numbers('width', self.widths))
+        self._set('attention', checked_names('attention', self.attention, ATTENTIONS))
+        self._set('activation', checked_names('activation', self.activation, ACTIVATIONS))
+
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)
 
     @property
     def num_connections(self):
         """int: Pairs of a layer and an earlier feature in a block."""
         return self.num_layer * (self.num_layer + 1) // 2
+
+    @cached_property
+    def choices(self):
+        """tuple[Choice]: What a genotype chooses beside its connections, in the order of its bits."""
+        every = dict(width=self.widths, num_block=self.block_counts, num_layer=self.layer_counts,
+                     attention=self.attention, activation=self.activation)
+        return tuple(Choice(kind, values) for kind, values in every.items() if len(values) > 1)
 
     @property
     def block_decisions(self):
@@ -71,20 +110,70 @@ class SearchSpace:
 
     @property
     def connection_decisions(self):
-        """tuple[Decision]: All decisions but the width."""
+        """tuple[Decision]: All decisions but the choices."""
         blocks = self.block_decisions * (1 if self.share_blocks else self.num_block)
         return blocks + ((Decision('global', self.num_block), ) if self.search_fusion else ())
 
     @property
     def decisions(self):
         """tuple[Decision]: The decisions in the order of the genotype's bits."""
-        width = (Decision('width', self.num_width_bits), ) if self.widths else ()
-        return width + self.connection_decisions
+        return tuple(Decision(choice.kind, choice.num_bits) for choice in self.choices) + self.connection_decisions
+
+    @cached_property
+    def num_choice_bits(self):
+        """int: Bits of the choices, the first of a genotype."""
+        return sum(choice.num_bits for choice in self.choices)
+
+    @cached_property
+    def num_bits(self):
+        """int: Length of a genotype."""
+        return sum(decision.num_bits for decision in self.decisions)
+
+    @cached_property
+    def needs(self):
+        """tuple[tuple[int, int]]: For every bit, of how many blocks and layers a network must be for it to mean
+        anything."""
+        layers = [(0, layer + 1) for layer in range(self.num_layer)
+                  for _ in range((layer + 1) * len(self.operations))]
+        if self.search_fusion:
+            layers += [(0, layer + 1) for layer in range(self.num_layer)]
+        needs = [(0, 0)] * self.num_choice_bits
+        for block in range(1 if self.share_blocks else self.num_block):
+            needs += layers if self.share_blocks else [(block + 1, need) for _, need in layers]
+        if self.search_fusion:
+            needs += [(block + 1, 0) for block in range(self.num_block)]
+        return tuple(needs)
+
+    def live(self, num_block, num_layer):
+        """tuple[bool]: Which bits mean something in a network of so many blocks and layers."""
+        size = (num_block, num_layer)
+        if size not in self._live:
+            self._live[size] = tuple(blocks <= num_block and layers <= num_layer for blocks, layers in self.needs)
+        return self._live[size]
+
+    @cached_property
+    def _live(self):
+        return {}
 
     @property
-    def num_width_bits(self):
-        """int: Bits that choose the width, the first of a genotype; 0 where it is not searched."""
-        return max(len(self.widths), 1).bit_length() - 1
+    def has_sizes(self):
+        """bool: Whether the number of blocks or layers is a choice."""
+        return bool(self.block_counts or self.layer_counts)
+
+    @property
+    def num_genotypes(self):
+        """int: How many different ones the space holds."""
+        sizes = [(blocks, layers) for blocks in self.block_counts or (self.num_block, )
+                 for layers in self.layer_counts or (self.num_layer, )]
+        others = prod(len(choice.values) for choice in self.choices if not choice.kind.startswith('num_'))
+        return others * sum(2**(sum(self.live(*size)) - self.num_choice_bits) for size in sizes)
+
+    @property
+    def uniform_probabilities(self):
+        """list[float]: How likely :meth:`sample` sets every bit."""
+        sizes = [self.live(blocks, layers) for blocks in self.block_counts or (self.num_block, )
+                 for layers in self.layer_counts or (self.num_layer, )]
+        return [0.5 * sum(lives) / len(sizes) for lives in zip(*sizes, strict=True)]
 
     def width_bits(self, width):
         """tuple[int]: The bits that choose a width; of None, where it is not searched, there are none.
@@ -92,20 +181,13 @@ class SearchSpace:
         Raises:
             GenotypeError: It is not among the choices.
         """
-        if width not in (self.widths or (None, )):
-            choices = ', '.join(f'{choice}ch' for choice in self.widths)
-            expected = f'one of {choices}' if choices else 'nothing'
-            found = 'none' if width is None else f'{width}ch'
-            raise GenotypeError(f'genotype: expected {expected} before its bits, got {found}')
-        return tuple(self.widths.index(width) >> place & 1 for place in reversed(range(self.num_width_bits)))
-
-    @property
-    def num_bits(self):
-        """int: Length of a genotype; the space holds 2 ** num_bits genotypes."""
-        return sum(decision.num_bits for decision in self.decisions)
+        choice = next((choice for choice in self.choices if choice.kind == 'width'), None)
+        if choice is None and width is not None:
+            raise GenotypeError(f'genotype: expected nothing before its bits, got {width}ch')
+        return choice.bits(width) if choice else ()
 
     def sample(self, rng):
-        """Draw a genotype with every bit set with probability one half.
+        """Draw a genotype with every bit that means something set with probability one half.
 
         Args:
             rng (random.Random): Source of randomness.
@@ -119,11 +201,3 @@ class SearchSpace:
         """Genotype: The one of this space with these bits (iterable of zeros and ones)."""
         from deconas_plugin.search.genotype import Genotype
         return Genotype(self, tuple(bits))
-
-
-def _checked_widths(widths):
-    numbers = isinstance(widths, (list, tuple)) and all(type(width) is int and width > 0 for width in widths)
-    if not numbers or len(widths) not in (2, 4, 8) or list(widths) != sorted(set(widths)):
-        raise GenotypeError('num_feat: expected 2, 4 or 8 different whole numbers to choose from, in ascending order, '
-                            f'got {widths!r}')
-    return tuple(widths)

@@ -24,8 +24,8 @@ def stratified_genotypes(space, counter, num, seed):
     pool = {}
     for _ in range(POOL * num):
         density = rng.random()  # uniform bits would give hardly any small or large network
-        # The width is drawn by itself: narrow networks shall be as dense as wide ones.
-        width = [rng.getrandbits(1) for _ in range(space.num_width_bits)]
+        # Choices are drawn by themselves: narrow networks shall be as dense as wide ones.
+        width = [rng.getrandbits(1) for _ in range(space.num_choice_bits)]
         genotype = space.genotype(width + [int(rng.random() < density) for _ in range(space.num_bits - len(width))])
         pool[genotype] = counter.count(genotype).mult_adds
     smallest = min(pool.values())

@@ -40,6 +40,8 @@ KINDS = {
 # BasicSR fills these in; a constructor may have them, an option file may not.
 FILLED_IN = {'self', 'space', 'controller', 'counter', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt',
              'total_iter', 'warmup_iter'}
+# Sizes of which a list may be given, to choose from.
+CHOSEN_BY_SEARCH = {('DeCoNASSuperNet', key) for key in ('num_feat', 'num_block', 'num_layer')}
 
 
 def check_options(opt, source, task, prepare=None):
@@ -217,7 +219,7 @@ def _check_keywords(section, registry, name, extra=()):
         default = parameters[key].default if key in parameters else None
         if (hint := _number_hint(value)) and not isinstance(default, str):
             raise OptionError(f'{name}.{key}: expected a number, got {value!r}{hint}')
-        chosen_by_search = (section['type'], key) == ('DeCoNASSuperNet', 'num_feat') and isinstance(value, list)
+        chosen_by_search = (section['type'], key) in CHOSEN_BY_SEARCH and isinstance(value, list)
         if isinstance(default, (bool, int)) and value is not None and not chosen_by_search:
             kind = 'boolean' if isinstance(default, bool) else 'number'
             _check_value(value, option_schema.Key(kind, ''), f'{name}.{key}')

@@ -1,15 +1,17 @@
 """Upscaling an image of any size in tiles, with the result of upscaling it whole.
 
-Convolutions see only so far: tiles that overlap by that much leave no seams. The channel attentions are different, each
-multiplies by what follows from its mean over the whole image, which no tile knows. So they are given those means: first
-estimated from small squares all over the image, then compared with what all tiles together turned out to have. Where
-that is not close enough, the tiles are computed again with the new means. As the means of the n-th attention depend on
-those before it only, they are exact after n passes at the latest; in practice each pass leaves a tenth of the error.
+Convolutions, and the spatial attentions made of them, see only so far: tiles that overlap by that much leave no seams.
+The channel attentions are different, each multiplies by what follows from its mean over the whole image, which no tile
+knows. So they are given those means: first estimated from small squares all over the image, then compared with what all
+tiles together turned out to have. Where that is not close enough, the tiles are computed again with the new means. As
+the means of the n-th attention depend on those before it only, they are exact after n passes at the latest; in practice
+each pass leaves a tenth of the error.
 """
 import math
 
 import torch
 
+from deconas_plugin.archs.layer_choices import SPATIAL_RADIUS
 from deconas_plugin.archs.operations import build_operation
 from deconas_plugin.errors import OptionError
 from deconas_plugin.utils.views import ALL_VIEWS
@@ -59,16 +61,18 @@ def upscale_tiled(net, image, tile, overlap=None, tolerance=0.002, self_ensemble
 
 def receptive_radius(net):
     """int: How many LR pixels around its own place an output pixel depends on, the channel attentions aside."""
-    radii = [build_operation(name).radius for name in net.genotype.space.operations]
+    genotype = net.genotype
+    radii = [build_operation(name).radius for name in genotype.space.operations]
+    around = SPATIAL_RADIUS if genotype.attention in ('spatial', 'both') else 0
     # Three convolutions around the blocks; the upsampler and the last convolution together reach less than 2 pixels.
-    return 3 + sum(_block_radius(block, radii) for block in net.genotype.blocks) + 2
+    return 3 + sum(_block_radius(block, radii, around) for block in genotype.blocks) + 2
 
 
-def _block_radius(genotype, radii):
+def _block_radius(genotype, radii, around):
     reach = [0]
     for layer_inputs in genotype.layer_inputs:
         read = zip(radii, layer_inputs, strict=True)
-        reach.append(max((radius + reach[i] for radius, inputs in read for i in inputs), default=reach[-1]))
+        reach.append(max((radius + reach[i] for radius, inputs in read for i in inputs), default=reach[-1]) + around)
     return max(reach[feature] for feature in genotype.local_fusion)
 
 

@@ -167,7 +167,7 @@ def draw_search(history, num_bits):
 
     Args:
         history (dict[str, ndarray]): See :attr:`deconas_plugin.visual.experiment.Experiment.history`.
-        num_bits (int): Length of a genotype.
+        num_bits (float): Bits of a genotype that mean something, in the mean.
 
     Returns:
         dict[str, Figure]: Charts by what they show.

@@ -4,7 +4,7 @@ Layers and blocks stand on a staircase, so that the wire of a feature runs over 
 inputs: the picture stays as plain at eight layers as at four.
 """
 from deconas_plugin.visual.diagram import MARGIN, Diagram, text_width
-from deconas_plugin.visual.draw_block import BlockLayout, draw_block, short_name
+from deconas_plugin.visual.draw_block import ATTENTION_NAMES, BlockLayout, draw_block, short_name
 from deconas_plugin.visual.draw_network import NetworkLayout, draw_network
 from deconas_plugin.visual.theme import INK, MUTED, operation_colours, styled
 
@@ -13,6 +13,7 @@ PANEL_GAP = 0.45  # between blocks, where each has its own
 LEGEND_PITCH = 0.25
 HEADING_SIZE = 9
 BITS_SIZE = 8
+ACTIVATION_NAMES = {'relu': 'ReLU', 'lrelu': 'leaky ReLU', 'silu': 'SiLU', 'gelu': 'GELU'}
 
 
 @styled
@@ -49,7 +50,7 @@ def draw_genotype(genotype):
 
 def _panels(genotype):
     """list[tuple[str, BlockGenotype]]: Title and connections of every block that is drawn."""
-    num_block = genotype.space.num_block
+    num_block = genotype.num_block
     if genotype.space.share_blocks:
         return [('(a) Block' + (f', used {num_block} times' if num_block > 1 else ''), genotype.blocks[0])]
     return [(f'(a) Block {index}', block) for index, block in enumerate(genotype.blocks)]
@@ -59,9 +60,14 @@ def _legend(genotype):
     """list[tuple]: Sign, what is written in it, and its meaning, one per line."""
     colours = operation_colours(genotype.space.operations)
     lines = [(colours[name], short_name(name), name) for name in genotype.space.operations]
-    lines.append(('dot', '', 'the operation reads this feature after ReLU; several are concatenated'))
-    lines.append(('text', 'mean · CA', 'mean of the operations, ReLU, then channel attention'))
-    if any(len(block.live_layers) < genotype.space.num_layer for block in genotype.blocks):
+    activation, attention = ACTIVATION_NAMES[genotype.activation], ATTENTION_NAMES[genotype.attention]
+    lines.append(('dot', '', f'the operation reads this feature after {activation}; several are concatenated'))
+    meaning = f'mean of the operations, {activation}'
+    if attention:
+        kinds = {'CA': 'channel', 'SA': 'spatial', 'CA · SA': 'channel and spatial'}
+        meaning += f', then {kinds[attention]} attention'
+    lines.append(('text', f'mean · {attention}' if attention else 'mean', meaning))
+    if any(len(block.live_layers) < genotype.num_layer for block in genotype.blocks):
         lines.append(('dead', '', 'does not reach the output, so it is not built'))
     return lines
 

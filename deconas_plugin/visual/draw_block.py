@@ -11,6 +11,7 @@ MERGE_WIDTH = 0.19
 WIRE_GAP = 0.19  # between a layer and the wire above it
 INPUT_X = 0.84  # where the wire of the block input starts
 MAX_NAME = 14
+ATTENTION_NAMES = {'none': '', 'channel': 'CA', 'spatial': 'SA', 'both': 'CA · SA'}
 
 
 def short_name(operation):
@@ -30,7 +31,7 @@ class BlockLayout:
     def of(cls, genotype):
         """BlockLayout: Of a genotype."""
         names = genotype.space.operations
-        return cls(genotype.space.num_layer, len(names), max(text_width(short_name(name)) for name in names) + 0.13)
+        return cls(genotype.num_layer, len(names), max(text_width(short_name(name)) for name in names) + 0.13)
 
     @property
     def layer_height(self):
@@ -135,7 +136,8 @@ def _draw_layer(diagram, block, operations, layout, layer, top):
         if name:
             diagram.wire([(target + layout.chip_width, y), (merge_x, y)], live=live)
             diagram.chip(target, y, layout.chip_width, short_name(name), colour, live=live)
-    diagram.chip(merge_x, middle, MERGE_WIDTH, 'CA' if passes_on else 'mean · CA',
+    attention = ATTENTION_NAMES[block.attention]
+    diagram.chip(merge_x, middle, MERGE_WIDTH, ' · '.join(filter(None, ['' if passes_on else 'mean', attention])),
                  height=layout.layer_height - 0.1, rotation=90, live=live)
 
 

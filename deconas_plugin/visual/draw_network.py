@@ -19,7 +19,7 @@ class NetworkLayout:
     @classmethod
     def of(cls, genotype):
         """NetworkLayout: Of a genotype."""
-        num_block = genotype.space.num_block
+        num_block = genotype.num_block
         return cls(num_block, text_width(f'block {num_block - 1}') + 0.14)
 
     def row(self, feature):

@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError
+from deconas_plugin.search.choices import PAPER_ACTIVATION, PAPER_ATTENTION
 from deconas_plugin.search.comparable import comparable
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.genotype import Genotype
@@ -125,7 +126,8 @@ class Experiment:
             num_feat = network.get('num_feat', 64)
             return SearchSpace(network.get('num_block', 4), network.get('num_layer', 4),
                                tuple(network.get('operations', PAPER_OPERATIONS)), network.get('search_fusion', False),
-                               network.get('share_blocks', True), num_feat if isinstance(num_feat, list) else ())
+                               network.get('share_blocks', True), num_feat if isinstance(num_feat, list) else (),
+                               network.get('attention', PAPER_ATTENTION), network.get('activation', PAPER_ACTIVATION))
         except (GenotypeError, TypeError) as error:
             raise DataError(f'{self.options_file.name}: network_g: {error}') from error
 
@@ -244,10 +246,15 @@ class Experiment:
             published = self._parse(PUBLISHED)
         except DeCoNASError as error:
             raise DataError(f'the searched space does not hold the published network {PUBLISHED}') from error
-        width = self.space.width_bits(self.counter.widths[-1] if self.space.widths else None)
+        most = {choice.kind: choice.values[-1] for choice in self.space.choices}
         fused_in_block = sum(decision.num_bits for decision in self.space.block_decisions) - len(published.bits)
         blocks = (published.bits + (1, ) * fused_in_block) * (1 if self.space.share_blocks else self.space.num_block)
-        return Genotype(self.space, width + blocks + (1, ) * (self.space.num_bits - len(width) - len(blocks)))
+        rest = self.space.num_bits - self.space.num_choice_bits - len(blocks)
+        try:
+            return Genotype.placed(self.space, {**most, 'attention': PAPER_ATTENTION, 'activation': PAPER_ACTIVATION},
+                                   blocks + (1, ) * rest)
+        except GenotypeError as error:
+            raise DataError(f'the searched space has no {PAPER_ATTENTION} attention with {PAPER_ACTIVATION}') from error
 
     def _read(self, name):
         try:

@@ -26,9 +26,9 @@ def genotype_strip(genotype):
                           for row, (colour, inputs) in enumerate(zip(colours, layer_inputs, strict=True))]
                 x += CELL
             x += GAP
-        fusions.append((block.local_fusion, genotype.space.num_layer))
+        fusions.append((block.local_fusion, genotype.num_layer))
     if genotype.space.search_fusion:
-        for fused, last in (*fusions, (genotype.global_fusion, genotype.space.num_block)):
+        for fused, last in (*fusions, (genotype.global_fusion, genotype.num_block)):
             for feature in range(last):
                 cells.append(_cell(x, 0, INK if feature in fused else None))
                 x += CELL

@@ -8,6 +8,8 @@ from deconas_plugin.visual.curves import show_iterations
 from deconas_plugin.visual.theme import INK, MUTED, new_figure, operation_colours, styled
 
 MAX_ROUNDS = 400
+CHOICES = {'width': 'channels', 'num_block': 'blocks', 'num_layer': 'layers', 'attention': 'attention',
+           'activation': 'activation'}
 # Undecided bits vanish into the page, light or dark.
 DECIDED = LinearSegmentedColormap.from_list(
     'decided', [(0., '#e69f00ff'), (0.5, '#88888800'), (1., '#0072b2ff')])
@@ -80,7 +82,7 @@ def _label_bits(axes, space):
             names.append(f'layer {layer} ← {f"layer {feature - 1}" if feature else "input"}')
             bit_colours, starts_layer = colours, feature == 0
         else:
-            names.append('channels' if decision.kind == 'width' else f'{decision.kind} fusion')
+            names.append(CHOICES.get(decision.kind, f'{decision.kind} fusion'))
             bit_colours, starts_layer = [MUTED] * decision.num_bits, True
         for bit, colour in enumerate(bit_colours):
             axes.plot([-0.008, -0.008], [row + bit + 0.08, row + bit + 0.92], color=colour, linewidth=4, clip_on=False,

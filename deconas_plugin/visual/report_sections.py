@@ -69,7 +69,7 @@ def drawing(experiment):
 
 def search_curves(experiment):
     """list[tuple[str, Markup]]: Title and chart each."""
-    figures = draw_search(experiment.history, experiment.space.num_bits)
+    figures = draw_search(experiment.history, 2 * sum(experiment.space.uniform_probabilities))
     with suppress(DataError):  # searches of earlier versions have not measured it
         figures.update(draw_signal(*experiment.signal))
     return _charts(figures, 'search')

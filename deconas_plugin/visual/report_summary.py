@@ -1,4 +1,6 @@
 """The head of the report: how far the experiment is, and its figures at a glance."""
+import math
+
 from deconas_plugin.errors import DataError, DeCoNASError
 from deconas_plugin.visual.formats import duration, giga, kilo, power_of_two
 
@@ -72,7 +74,8 @@ def _published(experiment, key, shown):
 
 
 def _scored(experiment):
-    return 'Genotypes scored', f'{len(experiment.history["reward"]):,}', f'of {power_of_two(experiment.space.num_bits)}'
+    exponent = round(math.log2(experiment.space.num_genotypes))
+    return 'Genotypes scored', f'{len(experiment.history["reward"]):,}', f'of {power_of_two(exponent)}'
 
 
 def _validation(experiment):

@@ -1,0 +1,49 @@
+"""What a genotype chooses for all layers: the activation, and the attention beside the channels'."""
+from functools import partial
+
+from torch import nn
+from torch.nn import functional as F
+
+ACTIVATION_FUNCTIONS = {
+    'relu': F.relu,
+    'lrelu': partial(F.leaky_relu, negative_slope=0.05),
+    'silu': F.silu,
+    'gelu': F.gelu,
+}
+# Those of which activation(scale * x) is scale * activation(x) for positive scales.
+HOMOGENEOUS = ('relu', 'lrelu')
+
+KERNEL_SIZE, DILATION = 5, 3
+# How many pixels around its own place a spatial attention looks at.
+SPATIAL_RADIUS = KERNEL_SIZE // 2 * DILATION
+
+
+def squeezed_channels(num_feat):
+    """int: Channels inside an attention: a quarter."""
+    return max(num_feat // 4, 1)
+
+
+class SpatialAttention(nn.Module):
+    """Weighs every channel at every place by what is around it, 13x13 pixels: (N, C, H, W) -> (N, C, H, W).
+
+    In the manner of the enhanced spatial attention of RFANet (Liu et al., CVPR 2020): few channels, a large field,
+    sigmoid. But the field is that of a dilated depthwise convolution instead of strides and pooling, so that the result
+    does not depend on where an image is cut, and tiles that overlap by the field are exact.
+    """
+
+    def __init__(self, num_feat):
+        super().__init__()
+        num_squeezed = squeezed_channels(num_feat)
+        self.squeeze = nn.Conv2d(num_feat, num_squeezed, 1)
+        self.field = nn.Conv2d(num_squeezed, num_squeezed, KERNEL_SIZE, padding=SPATIAL_RADIUS, dilation=DILATION,
+                               groups=num_squeezed)
+        self.excite = nn.Conv2d(num_squeezed, num_feat, 1)
+
+    def forward(self, x, scale=1):
+        """The attention of ``scale * x``, where ``scale`` costs no pass over x. Factors lie in (0, 2), 1 at first."""
+        bias = self.squeeze.bias.view(1, -1, 1, 1)
+        squeezed = F.relu(F.conv2d(x, self.squeeze.weight) * scale + bias)
+        # By its weights alone: in a narrow network of a supernet they are fewer than the module was built with.
+        around = F.conv2d(squeezed, self.field.weight, self.field.bias, padding=SPATIAL_RADIUS, dilation=DILATION,
+                          groups=squeezed.shape[1])
+        return x * (2 * scale * self.excite(around + squeezed).sigmoid())
