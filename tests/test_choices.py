@@ -18,6 +18,7 @@ from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.latency_table import LatencyTable
 from deconas_plugin.search.measure_latency import measure_latency
 from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.search.spaces import SPACES
 from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.utils.tiling import upscale_tiled
 from deconas_plugin.utils.weights import network_from_state
@@ -296,3 +297,62 @@ def test_onnxruntime_computes_every_choice_alike(tmp_path):
         torch.save({'params': net.state_dict()}, tmp_path / 'net.pth')
         message = convert(tmp_path / 'net.pth', tmp_path / f'{index}.onnx')  # refuses more than 1e-4
         assert 'from PyTorch at 3 sizes' in message
+
+
+def test_named_spaces():
+    with torch.device('meta'):
+        paper, light = DeCoNASSuperNet(), DeCoNASSuperNet(space='light')
+        fixed = DeCoNASSuperNet(space='light', num_feat=24, num_block=3, num_layer=2, attention='spatial',
+                                activation='gelu', operations=['bs_conv3x3'], tail='classic', residual='none')
+    assert paper.space == SearchSpace() and (paper.tail_kind, paper.residual) == ('classic', 'none')
+    assert {choice.kind for choice in light.space.choices} == {'width', 'num_block', 'num_layer', 'attention',
+                                                               'activation'}
+    assert (light.tail_kind, light.residual, light.num_feat) == ('light', 'bicubic', 64)
+    assert not fixed.space.choices and fixed.space.num_bits == 3 and fixed.num_feat == 24
+    with pytest.raises(OptionError, match="space: expected one of paper, light, got 'heavy'"):
+        DeCoNASSuperNet(space='heavy')
+
+
+@pytest.mark.parametrize('key', ['num_feat', 'num_block', 'num_layer', 'attention', 'activation'])
+def test_every_choice_of_the_light_space_can_be_switched_off(key):
+    values = SPACES['light'][key]
+    with torch.device('meta'):
+        space = DeCoNASSuperNet(space='light', **{key: values[1]}).space
+    kinds = {choice.kind for choice in space.choices}
+    assert kinds == {'width', 'num_block', 'num_layer', 'attention', 'activation'} - {key.replace('num_feat', 'width')}
+    chosen = space.sample(random.Random(0))
+    assert Genotype.from_text(space, str(chosen)) == chosen
+
+
+def test_25_G_is_in_the_midst_of_the_light_space_and_75_G_near_its_upper_part():
+    with torch.device('meta'):
+        counter = ComplexityCounter.of(DeCoNASSuperNet(space='light'))
+    costs = sorted(counter.count(genotype).mult_adds for genotype in sample(counter.space, 2000))
+    assert 0.3 < sum(cost <= 25e9 for cost in costs) / 2000 < 0.6
+    assert 0.7 < sum(cost <= 75e9 for cost in costs) / 2000 < 0.9
+
+
+def check_light_genotypes(number, number_built):
+    """Parse, print and count random genotypes of the light space; those that are built against FlopCounterMode."""
+    with torch.device('meta'):
+        supernet = DeCoNASSuperNet(space='light')
+    counter, genotypes = ComplexityCounter.of(supernet), sample(supernet.space, number)
+    for genotype in genotypes:
+        assert Genotype.from_text(supernet.space, str(genotype)) == genotype == Genotype.from_dict(genotype.to_dict())
+        assert Genotype.parse(str(genotype), genotype.num_block, genotype.num_layer, supernet.space.operations,
+                              genotype.width) == genotype.connections
+        assert counter.count(genotype).mult_adds > 0
+    for genotype in genotypes[:number_built]:
+        with torch.device('meta'):
+            net = DeCoNASNet(**supernet.derived_options(genotype))
+        cost = counter.count(genotype)
+        assert (net.num_params, built_mult_adds(net)) == (cost.params, cost.mult_adds)
+
+
+def test_some_genotypes_of_the_light_space():
+    check_light_genotypes(300, 8)
+
+
+@pytest.mark.slow
+def test_10_000_genotypes_of_the_light_space():
+    check_light_genotypes(10_000, 200)

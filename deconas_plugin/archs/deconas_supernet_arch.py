@@ -7,7 +7,7 @@ from deconas_plugin.archs.channel_slicing import ChannelSlicing
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
 from deconas_plugin.archs.operation_weights import JoinedWeights, SlicedWeights
-from deconas_plugin.search.search_space import PAPER_OPERATIONS, SearchSpace
+from deconas_plugin.search.spaces import build_space, complete
 
 
 @ARCH_REGISTRY.register()
@@ -22,26 +22,30 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
     zero, not none, so that the momentum of an optimizer still moves it, and where processes train different widths,
     those that lack a channel count in the mean of its gradient.
 
+    What is a list of values is chosen by the search, anything else is fixed. What is left out is as the named space
+    says.
+
     Args:
         num_in_ch (int): Channels of the input image. Default: 3.
         num_out_ch (int): Channels of the output image. Default: 3.
         num_feat (int | list[int]): Channels inside the network, or 2, 4 or 8 numbers of them, ascending, among which
-            the search chooses. Default: 64.
-        num_block (int | list[int]): Densely connected blocks, or 2, 4 or 8 numbers of them to choose from. Default: 4.
-        num_layer (int | list[int]): Layers in a block, in the same way. Default: 4.
+            the search chooses.
+        num_block (int | list[int]): Densely connected blocks, or 2, 4 or 8 numbers of them to choose from.
+        num_layer (int | list[int]): Layers in a block, or 2, 4 or 8 numbers of them to choose from.
         upscale (int): 2, 3 or 4. Default: 2.
-        operations (tuple[str]): Candidate operations. Default: the paper's.
+        operations (tuple[str]): Candidate operations.
         search_fusion (bool): Whether local and global feature fusion are searched too. Default: False.
         share_blocks (bool): Whether all blocks are alike; otherwise each has a genotype of its own. Default: True.
         rgb_mean (tuple[float]): Mean of the image channels in [0, 1]. Default: of DIV2K, RGB.
-        tail (str): 'classic', as in the paper, or 'light': one 3x3 convolution to num_out_ch * upscale ** 2 channels
-            and PixelShuffle, for every scale. Default: 'classic'.
-        residual (str): What the network's output is added to: 'none', or the image, upscaled by 'nearest', 'bilinear'
-            or 'bicubic' interpolation, from which training then starts. Default: 'none'.
+        space (str): 'paper', or 'light': light networks with today's operations. Default: 'paper'.
         attention (str | list[str]): What follows every layer: 'channel' attention, as in the paper, 'spatial', 'both'
-            or 'none'; or two or all of them to choose from. Default: 'channel'.
+            or 'none'; or two or all of them to choose from.
         activation (str | list[str]): 'relu', as in the paper, 'lrelu', 'silu' or 'gelu'; or two or all of them to
-            choose from. Default: 'relu'.
+            choose from.
+        tail (str): 'classic', as in the paper, or 'light': one 3x3 convolution to num_out_ch * upscale ** 2 channels
+            and PixelShuffle, for every scale.
+        residual (str): What the network's output is added to: 'none', as in the paper, or the image, upscaled by
+            'nearest', 'bilinear' or 'bicubic' interpolation, from which training then starts.
 
     Raises:
         OptionError: A size or an operation does not fit.
@@ -50,34 +54,35 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
     def __init__(self,
                  num_in_ch=3,
                  num_out_ch=3,
-                 num_feat=64,
-                 num_block=4,
-                 num_layer=4,
+                 num_feat=None,
+                 num_block=None,
+                 num_layer=None,
                  upscale=2,
-                 operations=PAPER_OPERATIONS,
+                 operations=None,
                  search_fusion=False,
                  share_blocks=True,
                  rgb_mean=DIV2K_RGB_MEAN,
-                 tail='classic',
-                 residual='none',
-                 attention='channel',
-                 activation='relu'):
-        widths = num_feat if isinstance(num_feat, (list, tuple)) else ()
-        space = SearchSpace(num_block, num_layer, operations, search_fusion, share_blocks, widths, attention,
-                            activation)
-        num_block, num_layer = space.num_block, space.num_layer
-        num_feat = space.widths[-1] if space.widths else num_feat
-        super().__init__(space, [_shared_block(space, num_feat) for _ in range(num_block)],
-                         SlicedWeights('conv1x1', num_feat, num_block + 1), num_feat, num_in_ch, num_out_ch, upscale,
-                         rgb_mean, tail, residual)
+                 space='paper',
+                 attention=None,
+                 activation=None,
+                 tail=None,
+                 residual=None):
+        options = complete(space, num_feat=num_feat, num_block=num_block, num_layer=num_layer, operations=operations,
+                           attention=attention, activation=activation, tail=tail, residual=residual)
+        tail, residual = options.pop('tail'), options.pop('residual')
+        space = build_space(**options, search_fusion=search_fusion, share_blocks=share_blocks)
+        num_feat = space.widths[-1] if space.widths else options['num_feat']
+        super().__init__(space, [_shared_block(space, num_feat) for _ in range(space.num_block)],
+                         SlicedWeights('conv1x1', num_feat, space.num_block + 1), num_feat, num_in_ch, num_out_ch,
+                         upscale, rgb_mean, tail, residual)
         self._options = dict(
             num_in_ch=num_in_ch,
             num_out_ch=num_out_ch,
             num_feat=num_feat,
-            num_block=num_block,
-            num_layer=num_layer,
+            num_block=space.num_block,
+            num_layer=space.num_layer,
             upscale=upscale,
-            operations=tuple(operations),
+            operations=space.operations,
             rgb_mean=tuple(rgb_mean),
             tail=tail,
             residual=residual)

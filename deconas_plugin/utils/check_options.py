@@ -40,8 +40,6 @@ KINDS = {
 # BasicSR fills these in; a constructor may have them, an option file may not.
 FILLED_IN = {'self', 'space', 'controller', 'counter', 'seed', 'params', 'optimizer', 'img', 'img2', 'opt',
              'total_iter', 'warmup_iter'}
-# Sizes of which a list may be given, to choose from.
-CHOSEN_BY_SEARCH = {('DeCoNASSuperNet', key) for key in ('num_feat', 'num_block', 'num_layer')}
 
 
 def check_options(opt, source, task, prepare=None):
@@ -212,21 +210,29 @@ def _check_keywords(section, registry, name, extra=()):
         raise OptionError(f'{name}: expected a section with keys, got {section!r}')
     target = _check_type(section.get('type'), registry, f'{name}.type')
     parameters = inspect.signature(target).parameters
-    keywords = set(parameters) - FILLED_IN | {'type', *extra}
+    keywords = set(option_keywords(target)) | {'type', *extra}
     for key, value in section.items():
         if key not in keywords:
             raise OptionError(f'{name}.{key}: {section["type"]} has no such option{_nearest(key, keywords)}')
         default = parameters[key].default if key in parameters else None
         if (hint := _number_hint(value)) and not isinstance(default, str):
             raise OptionError(f'{name}.{key}: expected a number, got {value!r}{hint}')
-        chosen_by_search = (section['type'], key) in CHOSEN_BY_SEARCH and isinstance(value, list)
-        if isinstance(default, (bool, int)) and value is not None and not chosen_by_search:
+        if isinstance(default, (bool, int)) and value is not None:
             kind = 'boolean' if isinstance(default, bool) else 'number'
             _check_value(value, option_schema.Key(kind, ''), f'{name}.{key}')
     for key, parameter in parameters.items():
         needed = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if needed and key not in FILLED_IN and key not in section:
             raise OptionError(f'{name}.{key}: missing; {section["type"]} needs it')
+
+
+def option_keywords(target):
+    """dict[str, Parameter]: The keywords of a constructor that an option file may give."""
+    parameters = inspect.signature(target).parameters
+    # Where a space has a default, it is the name of one, not what the search fills in.
+    named_space = 'space' in parameters and parameters['space'].default is not inspect.Parameter.empty
+    filled_in = FILLED_IN - {'space'} if named_space else FILLED_IN
+    return {name: parameter for name, parameter in parameters.items() if name not in filled_in}
 
 
 def _network(opt):

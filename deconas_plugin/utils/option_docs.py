@@ -6,8 +6,9 @@ from pathlib import Path
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 
 from deconas_plugin.search.penalty import MEASURES
+from deconas_plugin.search.spaces import SPACES
 from deconas_plugin.search.strategy import STRATEGIES
-from deconas_plugin.utils.check_options import FILLED_IN
+from deconas_plugin.utils.check_options import option_keywords
 from deconas_plugin.utils.option_schema import REQUIRED, SEARCH_OPTIONS
 
 TITLES = {
@@ -52,6 +53,9 @@ def render():
         # Measures and models are called by the search, not built from keywords.
         body = _first_line(target) if place in ('search.penalty', 'model_type') else _table(_keywords(target))
         blocks.append(f'## `{name}` ({place})\n\n{body}')
+        if name == 'DeCoNASSuperNet':
+            blocks.append(f'What is left out is as `space` says. Lists are choices of the search; a single value in '
+                          f'their place fixes it.\n\n{_spaces()}')
     return HEAD + '\n\n'.join(blocks) + '\n'
 
 
@@ -60,6 +64,13 @@ def _collect(name, keys, sections):
     for key, option in keys.items():
         if option.keys and (name, key) != ('derive', 'train'):
             _collect(f'{name}.{key}' if name else key, option.keys, sections)
+
+
+def _spaces():
+    """str: Table of what the named spaces say."""
+    rows = [['key', *(f'`space: {name}`' for name in SPACES)], ['---'] * (1 + len(SPACES))]
+    rows += [[f'`{key}`', *(_default(space[key]) for space in SPACES.values())] for key in SPACES['paper']]
+    return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
 
 
 def _registered():
@@ -77,10 +88,9 @@ def _registered():
 def _keywords(target):
     """list[tuple]: Rows of the keywords that an option file may give, from signature and docstring."""
     texts, rows = _documented(target), []
-    for name, parameter in inspect.signature(target).parameters.items():
-        if name not in FILLED_IN:
-            default = REQUIRED if parameter.default is parameter.empty else parameter.default
-            rows.append((f'`{name}`', '', _default(default), texts[name]))
+    for name, parameter in option_keywords(target).items():
+        default = REQUIRED if parameter.default is parameter.empty else parameter.default
+        rows.append((f'`{name}`', '', _default(default), texts[name]))
     return rows
 
 
@@ -107,7 +117,7 @@ def _default(value):
     if value is None:
         return '~'
     if isinstance(value, tuple):
-        return f'`[{", ".join(f"{item:.4f}" if isinstance(item, float) else item for item in value)}]`'
+        return f'`[{", ".join(f"{item:.4f}" if isinstance(item, float) else str(item) for item in value)}]`'
     return f'`{str(value).lower() if isinstance(value, bool) else value}`'
 
 

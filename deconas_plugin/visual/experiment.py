@@ -13,7 +13,7 @@ from deconas_plugin.search.comparable import comparable
 from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.reward_signal import RewardSignal
-from deconas_plugin.search.search_space import PAPER_OPERATIONS, SearchSpace
+from deconas_plugin.search.spaces import SPACES, build_space, complete
 from deconas_plugin.visual.train_log import parse_log
 
 PUBLISHED = 'DeCoNASNet_x2'
@@ -123,13 +123,17 @@ class Experiment:
         """SearchSpace: The one that was searched."""
         network = self.network
         try:
-            num_feat = network.get('num_feat', 64)
-            return SearchSpace(network.get('num_block', 4), network.get('num_layer', 4),
-                               tuple(network.get('operations', PAPER_OPERATIONS)), network.get('search_fusion', False),
-                               network.get('share_blocks', True), num_feat if isinstance(num_feat, list) else (),
-                               network.get('attention', PAPER_ATTENTION), network.get('activation', PAPER_ACTIVATION))
-        except (GenotypeError, TypeError) as error:
+            options = {key: value for key, value in self._completed.items() if key not in ('tail', 'residual')}
+            return build_space(**options, search_fusion=network.get('search_fusion', False),
+                               share_blocks=network.get('share_blocks', True))
+        except (DeCoNASError, TypeError) as error:
             raise DataError(f'{self.options_file.name}: network_g: {error}') from error
+
+    @property
+    def _completed(self):
+        """dict: The options of ``network_g`` that a named space may say."""
+        network = self.network
+        return complete(network.get('space', 'paper'), **{key: network.get(key) for key in SPACES['paper']})
 
     @property
     def network(self):
@@ -184,8 +188,9 @@ class Experiment:
     @cached_property
     def counter(self):
         """ComplexityCounter: Of the searched networks."""
+        network = {**self.network, **self._completed}
         keys = ('num_feat', 'num_in_ch', 'num_out_ch', 'upscale', 'tail', 'residual')
-        return ComplexityCounter(self.space, **{key: self.network[key] for key in keys if key in self.network})
+        return ComplexityCounter(self.space, **{key: network[key] for key in keys if key in network})
 
     @cached_property
     def cost(self):
