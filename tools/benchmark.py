@@ -1,4 +1,4 @@
-"""Measure models on the test sets and write the results table as Markdown, CSV and JSON."""
+"""Measure models on the test sets; write the results table as Markdown, CSV and JSON, and a chart."""
 import argparse
 
 from deconas_tools.arguments import at_least, positive
@@ -11,10 +11,13 @@ EXAMPLES = """examples:
   any network of BasicSR's registries, as its test options describe it:
     python tools/benchmark.py -opt options/test_DeCoNASNet_x2.yml bicubic
   images that something else made (OTHER/Set5/baby_x2.png, OTHER/Set14/...):
-    python tools/benchmark.py --scale 2 --sr-dir FALSR=OTHER --sets Set5 Set14
+    python tools/benchmark.py --scale 2 --sr-dir FALSR=OTHER --cost FALSR=1021e3,234.7e9 --sets Set5 Set14
+  networks of other papers, of weights that tools/convert.py has converted, beside what the paper reports of them:
+    python tools/benchmark.py --scale 2 bicubic SRCNN=srcnn.pth CARN=carn.pth DeCoNASNet_x2 --paper
 
-MODEL is "bicubic", a name in the model zoo or a weight file (.pth, .safetensors) of a derived network, with NAME=
-before it for another name.
+MODEL is "bicubic", a name in the model zoo or a weight file (.pth, .safetensors) of a derived network or of SRCNN,
+VDSR, LapSRN, MemNet, CARN or FALSR-A, with NAME= before it for another name. PSNR against Mult-Adds is drawn too (.svg,
+.png). A run that was stopped goes on when it is started again.
 Test sets lie below --data as tools/prepare_data.py --test-set writes them (Set5/GTmod2, Set5/LRbicx2), or in any of the
 layouts that it reads. A set that is not there leaves empty cells and a note. Rows of the paper are marked "reported".
 Exit code: 0 all well, 2 something cannot be used (the message says what).
@@ -29,13 +32,17 @@ def build_parser():
                         help='BasicSR test options; may be repeated')
     parser.add_argument('--sr-dir', action='append', default=[], metavar='NAME=PATH',
                         help='folder of super-resolved images; may be repeated')
+    parser.add_argument('--cost', action='append', default=[], metavar='NAME=PARAMS,MULT_ADDS',
+                        help='of the network behind an --sr-dir, for example FALSR=1021e3,234.7e9; may be repeated')
     parser.add_argument('--paper', action='store_true', help='include the rows that the paper reports (x2)')
     parser.add_argument('--scale', type=int, choices=(2, 3, 4), help='(default: that of -opt, else 2)')
     parser.add_argument('--data', metavar='DIR', default='datasets', help='test sets (default: %(default)s)')
     parser.add_argument('--sets', nargs='+', metavar='NAME', default=['Set5', 'Set14', 'B100', 'Urban100'],
                         help='which (default: %(default)s)')
     parser.add_argument('--out', metavar='PATH', help='files to write, without .md, .csv, .json '
-                        '(default: results/benchmark_x<scale>)')
+                        '(default: results/benchmark_x<scale>, with the sets unless they are these four)')
+    parser.add_argument('--protocol', choices=('rgb', 'y'), default='rgb', help='compare Y of 8-bit RGB images, or '
+                        'Y of the results before they are rounded to such (default: %(default)s)')
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: cuda where there is one)')
     parser.add_argument('--precision', choices=('float32', 'bf16', 'fp16'), default='float32',
                         help='of networks given as weights (default: %(default)s)')
@@ -48,6 +55,7 @@ def build_parser():
 def benchmark(args):
     """Do what the arguments ask."""
     import logging
+    from functools import partial
 
     from basicsr.utils import get_root_logger
 
@@ -62,9 +70,10 @@ def benchmark(args):
     scale = args.scale or next((opt.get('scale') for _, opt in options), 2)
     table = run_benchmark(
         args.models, options, args.sr_dir, args.paper, scale=scale, sets=args.sets, data=args.data,
-        device=choose_device(args.device),
-        out=args.out or f'results/benchmark_x{scale}', precision=args.precision, tile=args.tile,
-        workers=args.workers or available_cores())
+        device=choose_device(args.device), out=args.out, precision=args.precision, tile=args.tile,
+        workers=args.workers or available_cores(), protocol=args.protocol, costs=args.cost,
+        show=partial(print, flush=True))
+    print()
     print(to_markdown(table))
 
 

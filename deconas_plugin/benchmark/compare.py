@@ -4,7 +4,7 @@ from pathlib import Path
 from deconas_plugin.benchmark.figure import Box, Panel, draw_comparison
 from deconas_plugin.benchmark.measure import Sample
 from deconas_plugin.benchmark.methods import Bicubic, split_name
-from deconas_plugin.benchmark.network_methods import WeightsMethod
+from deconas_plugin.benchmark.network_methods import weights_method
 from deconas_plugin.benchmark.scoring import score_image
 from deconas_plugin.benchmark.sr_images import SRImage
 from deconas_plugin.data.images.reader import SUFFIXES
@@ -46,7 +46,7 @@ def build_method(text, scale, device):
     name, path = split_name(text)
     if Path(path).suffix.lower() in SUFFIXES:
         return SRImage(name or Path(path).stem, path)
-    return WeightsMethod(path, scale, device, name)
+    return weights_method(path, scale, device, name)
 
 
 def write_figure(png, out):

@@ -2,7 +2,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from statistics import fmean, median
 
 import numpy as np
@@ -25,57 +25,69 @@ class Sample:
     lr: np.ndarray
 
 
-def measure(method, test_sets, scale, workers=1):
-    """Fill a row of the table.
+def measure(row, method, test_sets, scale, workers=1, protocol='rgb'):
+    """Fill a row of the table, a test set at a time; those that it has already stay.
 
     Seconds are the median over all images, from the decoded LR image to the decoded result, after one image for
     warming up. Metrics are computed between, not during, the timed parts.
 
     Args:
+        row (Row): The row, as :func:`new_row` gives it.
         method: A method of :mod:`deconas_plugin.benchmark.methods` or a :class:`SRFolder`.
         test_sets (list[TestSet]): Where; those that the method does not cover stay empty.
         scale (int): 2, 3 or 4.
         workers (int): Threads that compute the metrics.
+        protocol (str): 'rgb': results are compared as 8-bit RGB images; 'y': before they are rounded to such, as papers
+            did whose networks compute luminance alone.
 
-    Returns:
-        Row: The measured row.
+    Yields:
+        str: The name of every test set, when it is done.
 
     Raises:
         DataError: An image cannot be read or has another size than it should.
     """
-    row = Row(method.name, params=method.params, mult_adds=method.mult_adds, search_time=method.search_time)
-    meter = _Meter(method)
+    meter = _Meter(method, protocol)
     for test_set in test_sets:
-        if not method.covers(test_set):
+        if test_set.name in row.scores or not method.covers(test_set):
             continue
+        before = len(meter.seconds)
         scores = dict(_score_set(meter, test_set, scale, workers))
         row.images[test_set.name] = scores
         row.scores[test_set.name] = Score(fmean(score.psnr for score in scores.values()),
                                           fmean(score.ssim for score in scores.values()))
-    if method.timed and meter.seconds:
-        row.seconds = median(meter.seconds)
-        growth = meter.memory.bytes
-        row.peak_memory = None if growth is None else growth + method.weight_bytes
-    return row
+        if method.timed:
+            row.times[test_set.name] = meter.seconds[before:]
+            row.seconds = median(chain.from_iterable(row.times.values()))
+            growth = meter.memory.bytes
+            if growth is not None:
+                row.peak_memory = max(row.peak_memory or 0, growth + method.weight_bytes)
+        yield test_set.name
+
+
+def new_row(method):
+    """Row: What is known of a method before it is measured."""
+    return Row(method.name, params=method.params, mult_adds=method.mult_adds, search_time=method.search_time,
+               network=method.network, key=method.key)
 
 
 class _Meter:
     """Runs a method, with a clock and a look at the memory where the method computes something."""
 
-    def __init__(self, method):
+    def __init__(self, method, protocol):
         self.method = method
+        self.upscale = method.upscale if protocol == 'rgb' else method.upscale_unrounded
         self.memory = PeakMemory(method.device)
         self.seconds = []
 
     def run(self, sample):
         """ndarray: The super-resolved image."""
         if not self.method.timed:
-            return self.method.upscale(sample)
+            return self.upscale(sample)
         if not self.seconds:
-            self.method.upscale(sample)
+            self.upscale(sample)
         with self.memory.measured():
             start = time.perf_counter()
-            sr = self.method.upscale(sample)
+            sr = self.upscale(sample)
             self.seconds.append(time.perf_counter() - start)
         return sr
 

@@ -9,7 +9,8 @@ from deconas_plugin.search.complexity import OUTPUT_SIZE_720P, Cost
 
 
 def count_network(net, scale, name):
-    """Count a network, without computing anything: the forward pass runs on the meta device.
+    """Count a network. The forward pass runs on the meta device, without computing anything; where that is not possible
+    (a network that looks at numbers, or uses what is no operation of torch), on real tensors, which takes a while.
 
     Args:
         net (nn.Module): (N, 3, h, w) -> (N, 3, scale * h, scale * w).
@@ -23,18 +24,31 @@ def count_network(net, scale, name):
         OptionError: It does not enlarge RGB images by the scale.
     """
     width, height = (size // scale for size in OUTPUT_SIZE_720P)
-    copy = deepcopy(net).to('meta').eval()
     try:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            output = copy(torch.empty(1, 3, height, width, device='meta'))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise OptionError(f'{name}: cannot upscale an RGB image of {width}x{height}: {reason}') from error
+        flops, output = _run(deepcopy(net).to('meta'), torch.empty(1, 3, height, width, device='meta'))
+    except Exception:  # noqa: BLE001, what meta tensors cannot do shows in any way; real ones tell what is wrong
+        image = torch.rand(1, 3, height, width, device=next(net.parameters()).device)
+        try:
+            flops, output = _run(net, image)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise OptionError(f'{name}: cannot upscale an RGB image of {width}x{height}: {reason}') from error
     if output.shape[1:] != (3, height * scale, width * scale):
         found = f'{tuple(output.shape[1:])} for (3, {height}, {width})'
         raise OptionError(f'{name}: expected a network for RGB and x{scale}, it gives {found}; choose another --scale')
     params = getattr(net, 'num_params', None) or sum(parameter.numel() for parameter in net.parameters())
-    return Cost(params, counter.get_total_flops() // 2)
+    return Cost(params, flops // 2)
+
+
+@torch.no_grad()
+def _run(net, image):
+    was_training = net.training
+    try:
+        with FlopCounterMode(display=False) as counter:
+            output = net.eval()(image)
+        return counter.get_total_flops(), output
+    finally:
+        net.train(was_training)
 
 
 def weight_bytes(net):

@@ -1,4 +1,6 @@
 """Networks as rows of the table: from a weight file, or from BasicSR's test options."""
+import hashlib
+import json
 from abc import abstractmethod
 from pathlib import Path
 
@@ -8,14 +10,19 @@ from basicsr.archs import ARCH_REGISTRY
 from basicsr.models import MODEL_REGISTRY, build_model
 from basicsr.utils import img2tensor, tensor2img
 
+from deconas_plugin.archs.compared import COMPARED
+from deconas_plugin.archs.compared.identify import identify
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.benchmark.methods import Method
 from deconas_plugin.benchmark.network_cost import count_network, weight_bytes
 from deconas_plugin.benchmark.search_time import find_search_time
 from deconas_plugin.errors import OptionError, WeightsError
+from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.utils.precision import autocast, resolve_precision
+from deconas_plugin.utils.state_files import load_state
 from deconas_plugin.utils.tiling import upscale_tiled
-from deconas_plugin.utils.weights import load_network
+from deconas_plugin.utils.weights import check_state, load_network
+from deconas_plugin.zoo.catalogue import load_zoo
 
 
 class NetworkMethod(Method):
@@ -34,12 +41,20 @@ class NetworkMethod(Method):
         self.device = device
         cost = count_network(net, scale, name)
         self.params, self.mult_adds = cost.params, cost.mult_adds
+        self.network = table_name(net)
+        self.key = file_key(path)
         if isinstance(net, DeCoNASNet):
             self.search_time = find_search_time(net.genotype, path)
 
     def upscale(self, sample):
+        return tensor2img(self._upscale(sample))
+
+    def upscale_unrounded(self, sample):
+        return 255. * self._upscale(sample).squeeze(0).flip(0).permute(1, 2, 0).float().cpu().numpy()  # RGB to BGR
+
+    def _upscale(self, sample):
         image = img2tensor(sample.lr.astype(np.float32) / 255., bgr2rgb=True, float32=True).unsqueeze(0)
-        return tensor2img(self.upscale_tensor(image))
+        return self.upscale_tensor(image)
 
     @abstractmethod
     def upscale_tensor(self, image):
@@ -69,12 +84,42 @@ class WeightsMethod(NetworkMethod):
         self.weight_bytes = weight_bytes(self.net)
         self.precision = resolve_precision(precision, device, key='--precision')
         self.tile = tile
+        self.key += f' {precision}, tile {tile}'
 
     @torch.no_grad()
     def upscale_tensor(self, image):
         image = image.to(self.device, memory_format=torch.channels_last)
         with autocast(self.precision, self.device):
             return upscale_tiled(self.net, image, self.tile) if self.tile else self.net(image)
+
+
+class ComparedMethod(NetworkMethod):
+    """A network of another paper, see :mod:`deconas_plugin.archs.compared`, run on whole images.
+
+    Args:
+        network (str): What the paper's table calls it.
+        state (dict[str, Tensor]): Its weights.
+        path, scale, device, name, precision: As for :class:`WeightsMethod`.
+
+    Raises:
+        WeightsError: The weights are not finite.
+        OptionError: The device lacks the precision.
+    """
+
+    def __init__(self, network, state, path, scale, device, name=None, precision='float32'):
+        net = COMPARED[network](scale)
+        check_state(net, state, path)
+        net.load_state_dict(state)
+        super().__init__(name or default_name(path), net, path, scale, device)
+        self.net = net.eval().to(device, memory_format=torch.channels_last)
+        self.weight_bytes = weight_bytes(net)
+        self.precision = resolve_precision(precision, device, key='--precision')
+        self.key += f' {precision}'
+
+    @torch.no_grad()
+    def upscale_tensor(self, image):
+        with autocast(self.precision, self.device):
+            return self.net(image.to(self.device, memory_format=torch.channels_last))
 
 
 class OptionsMethod(NetworkMethod):
@@ -101,11 +146,45 @@ class OptionsMethod(NetworkMethod):
                                f'{" ".join(str(error).split())[:200]}') from error
         self.weight_bytes = weight_bytes(self.model.net_g)
         super().__init__(opt['name'], self.model.net_g, opt['path']['pretrain_network_g'], scale, device)
+        self.key += json.dumps(opt, sort_keys=True, default=str)
 
     def upscale_tensor(self, image):
         self.model.feed_data({'lq': image})
         self.model.test()
         return self.model.output
+
+
+def weights_method(path, scale, device, name=None, precision='float32', tile=512):
+    """Method: For a weight file or a name in the model zoo; the tensors tell the network.
+
+    Args:
+        path, scale, device, name, precision, tile: As for :class:`WeightsMethod`.
+
+    Raises:
+        WeightsError: The file is unreadable, or belongs to another network.
+        OptionError: The network has another scale, or the device lacks the precision.
+    """
+    if Path(path).is_file():
+        state, _ = load_state(path)
+        network = identify(state, scale, path)
+        if network is not None:
+            return ComparedMethod(network, state, path, scale, device, name, precision)
+    return WeightsMethod(path, scale, device, name, precision, tile)
+
+
+def table_name(net):
+    """str | None: What the paper's table calls a network; None where it has none of this kind."""
+    if isinstance(net, DeCoNASNet):
+        published = net.genotype.bits == Genotype.parse('DeCoNASNet_x2').bits and net.num_feat == 64
+        return 'DeCoNASNet' if published else None
+    return next((name for name, arch in COMPARED.items() if type(net) is arch), None)
+
+
+def file_key(path):
+    """str: Changes when a weight file, or what a name in the model zoo stands for, is rewritten."""
+    zoo = load_zoo()
+    path = Path(zoo.weights(str(path)) if str(path) in zoo.entries else path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def default_name(path):

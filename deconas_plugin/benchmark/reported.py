@@ -23,6 +23,8 @@ def reported_rows(scale, test_sets):
         Row(row['model'],
             REPORTED,
             params=row.get('params'),
+            mult_adds=row.get('mult_adds'),
+            network=row['model'],
             scores={name: Score(*row['scores'][name]) for name in test_sets if name in row['scores']},
             search_time=row.get('search_time')) for row in table['rows']
     ]

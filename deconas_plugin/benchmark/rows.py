@@ -31,6 +31,9 @@ class Row:
         peak_memory (int | None): Bytes.
         search_time (str | None): What finding the architecture took.
         images (dict[str, dict[str, Score]]): By test set and image name.
+        network (str | None): What the paper's table calls its network, or None: it stands beside the rows of that.
+        key (str | None): Tells what was measured, see :attr:`deconas_plugin.benchmark.methods.Method.key`.
+        times (dict[str, list[float]]): Seconds of every image, by test set.
     """
     model: str
     source: str = MEASURED
@@ -41,3 +44,6 @@ class Row:
     peak_memory: int = None
     search_time: str = None
     images: dict = field(default_factory=dict)
+    network: str = None
+    key: str = None
+    times: dict = field(default_factory=dict)

@@ -4,25 +4,30 @@ from pathlib import Path
 
 import torch
 
-from deconas_plugin.benchmark.measure import measure
+from deconas_plugin.benchmark.chart import draw_chart
+from deconas_plugin.benchmark.measure import measure, new_row
 from deconas_plugin.benchmark.methods import Bicubic, split_name
-from deconas_plugin.benchmark.network_methods import OptionsMethod, WeightsMethod
+from deconas_plugin.benchmark.network_methods import OptionsMethod, weights_method
 from deconas_plugin.benchmark.reported import reported_rows
 from deconas_plugin.benchmark.sr_images import SRFolder
-from deconas_plugin.benchmark.table import Table, to_csv, to_json, to_markdown
-from deconas_plugin.benchmark.test_sets import canonical_name, find_test_sets
+from deconas_plugin.benchmark.table import Table, one_line, side_by_side, to_csv, to_json, to_markdown
+from deconas_plugin.benchmark.test_sets import PAPER_SETS, canonical_name, find_test_sets
+from deconas_plugin.benchmark.unfinished import read_unfinished, table_key
 from deconas_plugin.data.prepare import SCALES
 from deconas_plugin.errors import DataError, OptionError
 from deconas_plugin.utils.atomic import write_file
 from deconas_plugin.utils.device import device_name
 from deconas_plugin.utils.memory import keep_freed_memory
+from deconas_plugin.utils.user_code import import_user_code
+from deconas_plugin.visual.theme import save
 
 FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
 
 
-def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets, data, device, out,
-                  precision='float32', tile=512, workers=1):
-    """Measure models and write the table; after every row, so that an interruption loses one row at most.
+def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets, data, device, out=None,
+                  precision='float32', tile=512, workers=1, protocol='rgb', costs=(), show=lambda line: None):
+    """Measure models and write the table, after every test set of every row, and in the end a picture. A run that was
+    stopped goes on when it is started again; one that was finished measures everything anew.
 
     Args:
         models (list[str]): 'bicubic', or weights as ``PATH`` or ``NAME=PATH``.
@@ -33,9 +38,12 @@ def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets
         sets (list[str]): Test sets.
         data (str | Path): Folder with the test sets.
         device (torch.device): Where networks run.
-        out (str | Path): Files to write, without their endings.
+        out (str | Path | None): Files to write, without their endings. Default: see :func:`default_out`.
         precision, tile: As in WeightsMethod.
         workers (int): Threads that compute PSNR and SSIM.
+        protocol (str): As in :func:`deconas_plugin.benchmark.measure.measure`.
+        costs (list[str]): ``NAME=PARAMS,MULT_ADDS`` of folders of super-resolved images.
+        show (Callable[[str], None]): Gets a line for every finished row.
 
     Returns:
         Table: The table.
@@ -48,21 +56,52 @@ def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets
     keep_freed_memory(device)  # for all models alike: DeCoNASModel would for those after it
     test_sets, notes = find_test_sets(data, scale, sets, [opt for _, opt in options])
     names = list(dict.fromkeys(map(canonical_name, sets)))
-    table = Table(scale, names, _settings(scale, device, precision), notes=notes)
+    settings = _settings(scale, device, precision, protocol)
+    table = Table(scale, names, settings, notes=notes, key=table_key(settings, test_sets))
     methods = [_from_model(model, scale, device, precision, tile) for model in models]
-    methods += [OptionsMethod(opt, source, scale, device) for source, opt in options]
+    for source, opt in options:
+        import_user_code(opt)
+        methods.append(OptionsMethod(opt, source, scale, device))
     folders = [_from_sr_dir(sr_dir, test_sets) for sr_dir in sr_dirs]
+    _set_costs(folders, costs)
     methods += folders
     _check_names(methods)
+    out = out or default_out(scale, names, protocol)
+    reported = []
     if paper:
-        table.rows, note = reported_rows(scale, names)
+        reported, note = reported_rows(scale, names)
         table.notes.append(note)
     table.notes += [note for folder in folders for note in folder.notes]
+    before = read_unfinished(f'{out}.json', table.key)
+    rows = [before.get((method.name, method.key)) or new_row(method) for method in methods]
+    begun = [row for row in rows if row.scores]
+    if begun:
+        show(f'Going on with {out}.json, which was stopped and holds {", ".join(row.model for row in begun)}')
+    table.rows = side_by_side(reported, begun)
     write_table(table, out)
-    for method in methods:
-        table.rows.append(measure(method, test_sets, scale, workers))
-        write_table(table, out)
+    for row, method in zip(rows, methods, strict=True):
+        begun += [] if row in begun else [row]
+        table.rows = side_by_side(reported, [row for row in rows if row in begun])
+        for _ in measure(row, method, test_sets, scale, workers, protocol):
+            write_table(table, out)
+        show(one_line(row))
+    table.rows = side_by_side(reported, rows)
+    table.finished = True
+    write_table(table, out)
+    write_picture(table, out)
     return table
+
+
+def default_out(scale, sets, protocol='rgb'):
+    """str: Where a table goes: one of other sets than the paper's four, or of another protocol, has a name of its own.
+
+    Args:
+        scale (int): Its scale.
+        sets (list[str]): Its test sets.
+        protocol (str): How they are compared.
+    """
+    parts = [f'results/benchmark_x{scale}', *([] if set(sets) == set(PAPER_SETS) else sets)]
+    return '_'.join(parts + [protocol] * (protocol != 'rgb'))
 
 
 def write_table(table, out):
@@ -79,11 +118,23 @@ def write_table(table, out):
         raise DataError(f'--out: cannot write {error.filename or out}: {error.strerror}') from error
 
 
+def write_picture(table, out):
+    """Write ``<out>.svg`` and ``<out>.png``, where there is something to draw.
+
+    Raises:
+        OptionError: They cannot be written.
+    """
+    figure = draw_chart(table)
+    if figure is not None:
+        for ending in ('.svg', '.png'):
+            save(figure, f'{out}{ending}')
+
+
 def _from_model(model, scale, device, precision, tile):
     if model == 'bicubic':
         return Bicubic(scale)
     name, path = split_name(model)
-    return WeightsMethod(path, scale, device, name, precision, tile)
+    return weights_method(path, scale, device, name, precision, tile)
 
 
 def _from_sr_dir(sr_dir, test_sets):
@@ -93,6 +144,22 @@ def _from_sr_dir(sr_dir, test_sets):
     return SRFolder(name, path, test_sets)
 
 
+def _set_costs(folders, costs):
+    """Give folders of super-resolved images the params and Mult-Adds of ``NAME=PARAMS,MULT_ADDS``."""
+    by_name = {folder.name: folder for folder in folders}
+    for cost in costs:
+        name, numbers = split_name(cost)
+        try:
+            params, mult_adds = (round(float(number)) for number in numbers.split(','))
+        except (OverflowError, ValueError) as error:
+            raise OptionError(f'--cost: expected NAME=PARAMS,MULT_ADDS such as FALSR=1021e3,234.7e9, got {cost!r}'
+                              ) from error
+        if name not in by_name:
+            raise OptionError(f'--cost: expected the name of an --sr-dir, got {name!r}; networks are counted')
+        by_name[name].params, by_name[name].mult_adds = params, mult_adds
+        by_name[name].key += cost
+
+
 def _check_names(methods):
     names = [method.name for method in methods]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -100,9 +167,12 @@ def _check_names(methods):
         raise OptionError(f'two models are called {twice}; tell them apart with NAME=PATH')
 
 
-def _settings(scale, device, precision):
+PROTOCOLS = {'rgb': 'of 8-bit RGB images', 'y': 'of results that were not rounded to 8-bit RGB'}
+
+
+def _settings(scale, device, precision, protocol):
     return {
-        'PSNR/SSIM': f'BasicSR {version("basicsr")}, Y channel, border {scale}',
+        'PSNR/SSIM': f'BasicSR {version("basicsr")}, Y channel {PROTOCOLS[protocol]}, border {scale}',
         'time': 'median over all images, from decoded LR image to result, after one for warming up',
         'memory': 'largest image, weights included',
         'device': device_name(device),

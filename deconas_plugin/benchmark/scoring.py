@@ -8,7 +8,7 @@ def score_image(sr, hr, scale):
     """Compare an image with the original, on the Y channel, without a border of `scale` pixels.
 
     Args:
-        sr, hr (ndarray): (h, w, 3), uint8, BGR, of one size.
+        sr, hr (ndarray): (h, w, 3), in [0, 255], BGR, of one size; of 8 bits, or floating-point numbers unrounded.
         scale (int): The border, in pixels.
 
     Returns:

@@ -42,6 +42,9 @@ class SRFolder(Method):
                                   f'({len(missing)} of {len(test_set.pairs)} images)')
             else:
                 self.results[test_set.name] = found
+        stats = [(str(path), path.stat()) for found in self.results.values() for path in found.values()]
+        self.key = str([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+        self.network = name
         if test_sets and not self.results:
             raise DataError(f'--sr-dir: {"; ".join(self.notes)}; expected files named as the images of the test sets')
 

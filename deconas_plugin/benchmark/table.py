@@ -18,12 +18,30 @@ class Table:
         settings (dict[str, str]): How it was measured.
         rows (list[Row]): The models.
         notes (list[str]): What a reader must know.
+        key (str | None): Tells what all rows depend on.
+        finished (bool): Whether every row has been measured.
     """
     scale: int
     test_sets: list
     settings: dict
     rows: list = field(default_factory=list)
     notes: list = field(default_factory=list)
+    key: str = None
+    finished: bool = False
+
+
+def side_by_side(reported, measured):
+    """list[Row]: Reported rows in their order, each with the measured rows of its network after it; then the others."""
+    rows = []
+    for row in reported:
+        rows += [row, *(other for other in measured if other.network == row.model)]
+    return rows + [row for row in measured if row.network not in {other.model for other in reported}]
+
+
+def one_line(row):
+    """str: A row for the screen."""
+    scores = (f'{name} {score.psnr:.2f}/{score.ssim:.4f}' for name, score in row.scores.items())
+    return f'{row.model}: {", ".join(scores) or "no test set"}'
 
 
 def to_markdown(table):
