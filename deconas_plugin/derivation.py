@@ -1,10 +1,8 @@
 """The derivation as the tools run it: score, choose, write, show."""
 import hashlib
 import json
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +15,7 @@ from deconas_plugin.search.halving import Halving, HalvingOptions
 from deconas_plugin.search.pareto import pareto_front
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.reward_signal import RewardSignal, block_gain
-from deconas_plugin.utils.paths import shown
+from deconas_plugin.utils.paths import shown, tool_command, typed
 from deconas_plugin.utils.results import Results
 
 SHOWN = 5
@@ -133,7 +131,7 @@ def _show(scores, num_candidates, front, counter, files, signal):
     console.print(f'Genotype and weights: {shown(files.genotype.parent)}', soft_wrap=True)
     console.print('Next, train the derived network, then test it:', soft_wrap=True)
     for tool, options in (('train', files.train_options), ('test', files.test_options)):
-        console.print(f'  {_command(tool)} -opt {shown(options)}', soft_wrap=True)
+        console.print(f'  {tool_command(tool)} -opt {typed(options)}', soft_wrap=True)
 
 
 def _table(title, scores, counter):
@@ -148,9 +146,3 @@ def _table(title, scores, counter):
                       f'{score.reward:.3f}', f'{score.psnr:.3f}',
                       *([f'{cost.latency:.1f}'] if counter.latency_table else []))
     return table
-
-
-def _command(tool):
-    """str: How the user calls a tool: as a script, or by its installed name."""
-    own = Path(sys.argv[0])
-    return f'python {shown(own.with_name(tool + ".py"))}' if own.suffix == '.py' else f'deconas-{tool}'

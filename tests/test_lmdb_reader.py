@@ -68,7 +68,7 @@ def test_wrong_size_names_both_sizes(database):
 
 
 def test_missing_database(tmp_path):
-    with pytest.raises(DataError, match=r'no LMDB here \(data\.mdb is missing\); make it with tools/prepare_data\.py'):
+    with pytest.raises(DataError, match=r'no LMDB here \(data\.mdb is missing\); make it with python tools/prepare_'):
         open_lmdb(str(tmp_path))
 
 

@@ -188,9 +188,34 @@ def test_force_yml_is_yaml_and_never_code(tmp_path, opt):
     assert (changed['name'], changed['derive']['num_samples']) == ('other', 7)
     evil = load_options(path, ['name=[__import__("os").getcwd()]'])
     assert evil['name'] == ['__import__("os").getcwd()']
-    for entry in ('train:total_itr=3', 'train', 'name:x=1'):
-        with pytest.raises(OptionError, match='--force_yml: expected section:key=value'):
+    for entry in ('train', 'train:total_iter', '=3', 'train..total_iter=3'):
+        with pytest.raises(OptionError, match='--force_yml: expected section.key=value'):
             load_options(path, [entry])
+
+
+def test_force_yml_adds_documented_options(tmp_path, opt):
+    del opt['datasets']['val'], opt['val']
+    changed = load_options(write_options(tmp_path, opt), [
+        'train.grad_clip=0.5', 'val.val_freq=3', 'datasets.train.cache=memory', 'datasets:val:name=my.val',
+        'search.penalty.0.target=5.0', 'network_g.tail=!!str x', 'derive.train.ema_decay=0.9'])
+    assert changed['train']['grad_clip'] == 0.5 and changed['derive']['train']['ema_decay'] == 0.9
+    assert changed['val'] == {'val_freq': 3} and changed['datasets']['val'] == {'name': 'my.val'}
+    assert changed['datasets']['train']['cache'] == 'memory'
+    assert changed['search']['penalty'] == [{'type': 'params', 'weight': 0.5, 'target': 5.0}]
+    assert changed['network_g']['tail'] == 'x'  # whether the network has it is for check_options to say
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ('train.total_itr=3', r'train\.total_itr: unknown option; did you mean total_iter\?'),
+    ('trian:total_iter=3', r'trian: unknown option; did you mean train\?'),
+    ('datasets.train.gtsize=3', r'datasets\.train\.gtsize: unknown option; did you mean gt_size\?'),
+    ('search.penalty.0.wieght=3', r'search\.penalty\.0\.wieght: unknown option; did you mean weight\?'),
+    ('search.penalty.1.weight=3', r'search\.penalty\.1: expected a number below 1'),
+    ('name.x=1', r"name\.x: expected the key of a section, but there is the value 'small_search'"),
+])
+def test_force_yml_names_the_nearest(tmp_path, opt, change, message):
+    with pytest.raises(OptionError, match=f'--force_yml: {message}'):
+        load_options(write_options(tmp_path, opt), [change])
 
 
 def test_saved_options_read_back(tmp_path, opt):

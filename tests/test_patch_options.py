@@ -34,7 +34,7 @@ def test_keys_of_loader_and_pipeline_are_accepted():
     ({'scale': 0}, 'scale: expected a whole number'),
     ({'cache': 'ram'}, r'cache: expected disk \| memory \| cuda \| none, got .ram.'),
     ({'cache': 'cuda', 'phase': 'val'}, r'datasets\.val\.cache: expected disk \| memory \| none'),
-    ({'cache': 'disk', 'io_backend': {'type': 'disk'}}, r'cache: expected none for folders \(tools/prepare_data'),
+    ({'cache': 'disk', 'io_backend': {'type': 'disk'}}, r'cache: expected none for folders \(python tools/prep'),
     ({'cache': 'none', 'cache_dir': '/tmp'}, 'cache_dir: expected it only along with cache: disk'),
     ({'on_error': 'ignore'}, r'on_error: expected raise \| skip'),
     ({'io_backend': {'type': 'memcached'}}, 'io_backend: expected'),

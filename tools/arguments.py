@@ -25,7 +25,7 @@ def training_parser(description, examples):
     parser.add_argument('--auto_resume', action='store_true', help='continue from the newest training state')
     parser.add_argument('--debug', action='store_true', help="BasicSR's debug mode: log and save often")
     parser.add_argument('--force_yml', nargs='+', metavar='KEY=VALUE',
-                        help='change options; section:key=value, the value as in YAML')
+                        help='change or add options; section.key=value, the value as in YAML')
     # torch.distributed.launch passes it in either spelling; torchrun sets LOCAL_RANK instead.
     parser.add_argument('--local-rank', '--local_rank', type=int, metavar='N', help=argparse.SUPPRESS)
     return parser

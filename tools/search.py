@@ -7,7 +7,7 @@ EXAMPLES = """examples:
   the schedule of the paper on DIV2K:
     python tools/search.py -opt options/search_x2.yml
   another price of complexity, another name:
-    python tools/search.py -opt options/search_x2.yml --force_yml name=search_light search:num_samples=4
+    python tools/search.py -opt options/search_x2.yml --force_yml name=search_light search.num_samples=4
 """
 
 

@@ -13,6 +13,7 @@ from deconas_plugin.data.pairs import check_pair, list_pairs
 from deconas_plugin.data.patch_draw import PatchDraw, cut_window, draw_window
 from deconas_plugin.data.patch_options import PatchOptions
 from deconas_plugin.errors import DataError, OptionError
+from deconas_plugin.utils.paths import tool_command
 
 
 @DATASET_REGISTRY.register()
@@ -160,7 +161,7 @@ class DeCoNASPatchDataset(data.Dataset):
                     logging.getLogger('basicsr').warning(f'Skipped: {error}')
                 self._skips[index] += 1
         raise DataError(f'{self.options.dataroot_gt}: none of the {len(self)} images can be read; '
-                        'make the data again with tools/prepare_data.py')
+                        f'make the data again with {tool_command("prepare_data")}')
 
     def to_float(self, patches):
         """uint8 tensor (n, 3, h, w) -> float32 in [0, 1], normalised where ``mean`` and ``std`` are given."""

@@ -5,6 +5,9 @@ import weakref
 import lmdb
 
 from deconas_plugin.errors import DataError
+from deconas_plugin.utils.paths import tool_command
+
+_AGAIN = f'again with {tool_command("prepare_data")}'
 
 # LMDB refuses to open one database twice in a process. The last reader that lets go of it closes it.
 _open_readers = weakref.WeakValueDictionary()
@@ -36,13 +39,13 @@ class LmdbReader:
     def _open(self):
         data_file = os.path.join(self.path, 'data.mdb')
         if not os.path.isfile(data_file):
-            raise DataError(f'{self.path}: no LMDB here (data.mdb is missing); make it with tools/prepare_data.py')
+            raise DataError(f'{self.path}: no LMDB here (data.mdb is missing); make it {_AGAIN.removeprefix("again ")}')
         try:
             self._env = lmdb.open(self.path, readonly=True, lock=False, readahead=False)
             used = (self._env.info()['last_pgno'] + 1) * self._env.stat()['psize']
             entries = self._env.stat()['entries']
         except lmdb.Error as error:
-            raise DataError(f'{self.path}: the LMDB does not open ({error}); make it again with tools/prepare_data.py, '
+            raise DataError(f'{self.path}: the LMDB does not open ({error}); make it {_AGAIN}, '
                             'or, where another dataset class holds it open, use DeCoNASPatchDataset there too'
                             ) from error
         self._pid = os.getpid()
@@ -50,9 +53,9 @@ class LmdbReader:
         found = os.path.getsize(data_file)
         if found < used:
             raise DataError(f'{data_file}: cut short, {found} bytes where {used} are in use; '
-                            'copy it again, or make it again with tools/prepare_data.py')
+                            f'copy it again, or make it {_AGAIN}')
         if entries == 0:
-            raise DataError(f'{self.path}: the LMDB is empty; make it again with tools/prepare_data.py')
+            raise DataError(f'{self.path}: the LMDB is empty; make it {_AGAIN}')
 
     def get(self, key):
         """The bytes stored under ``key`` (str).
@@ -68,10 +71,10 @@ class LmdbReader:
                 value = transaction.get(key.encode())
         except lmdb.Error as error:
             raise DataError(f"{self.path}: key '{key}' cannot be read ({error}); "
-                            'make the LMDB again with tools/prepare_data.py, or set on_error: skip') from error
+                            f'make the LMDB {_AGAIN}, or set on_error: skip') from error
         if value is None:
             raise DataError(f"{self.path}: key '{key}' stands in meta_info.txt but not in the database; "
-                            'make the LMDB again with tools/prepare_data.py, or set on_error: skip')
+                            f'make the LMDB {_AGAIN}, or set on_error: skip')
         return value
 
     def __reduce__(self):

@@ -5,6 +5,7 @@ from deconas_plugin.data.image_io import list_images
 from deconas_plugin.data.image_source import FileImages, LmdbImages, read_meta_info
 from deconas_plugin.data.key_selection import select_keys
 from deconas_plugin.errors import DataError
+from deconas_plugin.utils.paths import tool_command
 
 
 def list_pairs(options):
@@ -30,7 +31,7 @@ def _lmdb_pairs(options):
     if lq_sizes.keys() != gt_sizes.keys():
         odd = sorted(lq_sizes.keys() ^ gt_sizes.keys())
         raise DataError(f"{options.dataroot_lq} and {options.dataroot_gt} hold different images: {len(odd)} are in "
-                        f"only one of them, the first is '{odd[0]}'; make both with tools/prepare_data.py")
+                        f"only one of them, the first is '{odd[0]}'; make both with {tool_command('prepare_data')}")
     keys = _selected(list(gt_sizes), options)
     lq = LmdbImages(options.dataroot_lq, lq_sizes, keys)
     gt = LmdbImages(options.dataroot_gt, gt_sizes, keys)

@@ -5,6 +5,7 @@ from numbers import Real
 from types import NoneType
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.utils.paths import tool_command
 
 # Read by BasicSR's pipeline and by the data loaders, not by the dataset.
 LOADER_KEYS = ('name', 'type', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio', 'use_shuffle',
@@ -103,7 +104,8 @@ class PatchOptions:
             self._require(self.meta_info_file is None, 'meta_info_file', 'none for an LMDB (use keys)')
             self._require(self.filename_tmpl == '{}', 'filename_tmpl', "'{}' for an LMDB")
         else:
-            self._require(self.cache == 'none', 'cache', 'none for folders (tools/prepare_data.py makes LMDBs)')
+            self._require(self.cache == 'none', 'cache',
+                          f'none for folders ({tool_command("prepare_data")} makes LMDBs)')
             self._require(_is_template(self.filename_tmpl), 'filename_tmpl', "one '{}' for the name")
         self._require(self.cache != 'cuda' or self.phase == 'train', 'cache', 'disk | memory | none for whole images')
         self._require(self.cache_dir is None or self.cache == 'disk', 'cache_dir', 'it only along with cache: disk')

@@ -6,9 +6,9 @@ from deconas_plugin.data.key_selection import image_name
 from deconas_plugin.data.pairs import check_pair, list_pairs
 from deconas_plugin.data.patch_options import PatchOptions
 from deconas_plugin.errors import DataError, DeCoNASError, OptionError
+from deconas_plugin.utils.paths import tool_command
 
 PAIRED = ('DeCoNASPatchDataset', 'PairedImageDataset')
-PREPARE = 'python tools/prepare_data.py'
 
 
 def check_data(opt, task):
@@ -59,10 +59,10 @@ def _check_dataset(name, dataset, scale):
 
 def _command(dataset, scale):
     """str: The command that prepares a dataset of BasicSR's usual layout."""
-    root = Path(dataset['dataroot_gt'])
+    root, prepare = Path(dataset['dataroot_gt']), tool_command('prepare_data')
     if 'sample_photos' in root.parts:
-        return f'{PREPARE} --sample-photos --scale {scale}'
+        return f'{prepare} --sample-photos --scale {scale}'
     if root.suffix == '.lmdb':
         name = re.split(r'_train|_reward|_val', root.stem)[0]
-        return f'{PREPARE} --hr FOLDER_OF_HR_IMAGES --scale {scale} --name {name} --out {root.parent}'
-    return f'{PREPARE} --test-set --hr FOLDER_OF_{root.parent.name.upper()} --scale {scale} --name {root.parent.name}'
+        return f'{prepare} --hr FOLDER_OF_HR_IMAGES --scale {scale} --name {name} --out {root.parent}'
+    return f'{prepare} --test-set --hr FOLDER_OF_{root.parent.name.upper()} --scale {scale} --name {root.parent.name}'

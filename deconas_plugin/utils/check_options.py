@@ -1,5 +1,4 @@
 """Checks an option file before any folder is made: what it says must be known, typed, consistent and there."""
-import difflib
 import inspect
 from decimal import Decimal, InvalidOperation
 
@@ -22,7 +21,7 @@ from deconas_plugin.utils.check_search import check_search
 from deconas_plugin.utils.check_weights import check_weights
 from deconas_plugin.utils.names import check_name
 from deconas_plugin.utils.option_defaults import DESCRIBED, SCHEMAS, with_defaults
-from deconas_plugin.utils.option_schema import REQUIRED
+from deconas_plugin.utils.option_schema import REQUIRED, nearest
 from deconas_plugin.utils.plain_values import check_plain
 from deconas_plugin.utils.trial_build import check_network_builds, check_precisions, check_training_builds
 from deconas_plugin.utils.user_code import import_user_code
@@ -81,7 +80,7 @@ def check_options(opt, source, task, prepare=None):
 def _check_section(section, keys, prefix):
     for name, value in section.items():
         if name not in keys:
-            raise OptionError(f'{prefix}{name}: unknown option{_nearest(name, keys)}')
+            raise OptionError(f'{prefix}{name}: unknown option{nearest(name, keys)}')
         _check_value(value, keys[name], f'{prefix}{name}')
     missing = [name for name, key in keys.items() if key.default is REQUIRED and name not in section]
     if missing:
@@ -200,7 +199,7 @@ def _registered(registry):
 def _check_type(name, registry, key):
     known = _registered(registry)
     if not isinstance(name, str) or name not in known:
-        raise OptionError(f'{key}: nothing is registered as {name!r}{_nearest(name, known)}')
+        raise OptionError(f'{key}: nothing is registered as {name!r}{nearest(name, known)}')
     return known[name]
 
 
@@ -213,7 +212,7 @@ def _check_keywords(section, registry, name, extra=()):
     keywords = set(option_keywords(target)) | {'type', *extra}
     for key, value in section.items():
         if key not in keywords:
-            raise OptionError(f'{name}.{key}: {section["type"]} has no such option{_nearest(key, keywords)}')
+            raise OptionError(f'{name}.{key}: {section["type"]} has no such option{nearest(key, keywords)}')
         default = parameters[key].default if key in parameters else None
         if (hint := _number_hint(value)) and not isinstance(default, str):
             raise OptionError(f'{name}.{key}: expected a number, got {value!r}{hint}')
@@ -288,8 +287,3 @@ def _check_builds(opt, task):
         check_search(opt, network)
     check_precisions(opt, network)
     check_weights(opt, {'network_g': network})
-
-
-def _nearest(name, known):
-    close = difflib.get_close_matches(str(name), [str(key) for key in known], n=1, cutoff=0.5)
-    return f'; did you mean {close[0]}?' if close else f'; known: {", ".join(sorted(map(str, known)))}'

@@ -22,7 +22,8 @@ HEAD = """# Options
 An option file is a YAML file of BasicSR with a few more keys. It is checked before any folder is made: unknown keys,
 numbers given as text (YAML reads `1e-4` as text: write `!!float 1e-4` or `0.0001`), and values that do not fit each
 other are errors that name the key. Search files have all sections below; training files have no `network_c`, `search`
-and `derive`; test files have neither `train` nor `logger`. `--force_yml section:key=value` changes a key of the file.
+and `derive`; test files have neither `train` nor `logger`. `--force_yml section.key=value`
+changes a key of the file or adds one of those below.
 
 | file | what it does |
 |---|---|

@@ -1,4 +1,5 @@
 """What an option file may hold: every key with kind, default and meaning. options/README.md shows the same table."""
+import difflib
 from dataclasses import dataclass, field
 
 from deconas_plugin.search.weight_sampling import WEIGHT_SAMPLING
@@ -22,6 +23,7 @@ class Key:
         maximum (float | None): Largest value of a number.
         choices (tuple): The only values allowed.
         keys (dict[str, Key]): For a mapping of known keys; for a list, the keys of each of its mappings.
+        each (dict[str, Key]): For a mapping of sections with names of the user's choice, the keys that they may have.
         nullable (bool): Whether ``~`` may be given: it means the default.
     """
     kind: str
@@ -32,6 +34,7 @@ class Key:
     maximum: float = None
     choices: tuple = ()
     keys: dict = field(default_factory=dict)
+    each: dict = field(default_factory=dict)
 
     @property
     def nullable(self):
@@ -66,8 +69,14 @@ def name(meaning, default=REQUIRED):
     return Key('name', meaning, default)
 
 
-def mapping(meaning, default=REQUIRED, keys=None):
-    return Key('mapping', meaning, default, keys=keys or {})
+def mapping(meaning, default=REQUIRED, keys=None, each=None):
+    return Key('mapping', meaning, default, keys=keys or {}, each=each or {})
+
+
+def nearest(name, known):
+    """str: For the end of a message about an unknown name: the known one that it resembles, else all of them."""
+    close = difflib.get_close_matches(str(name), [str(key) for key in known], n=1, cutoff=0.5)
+    return f'; did you mean {close[0]}?' if close else f'; known: {", ".join(sorted(map(str, known)))}'
 
 
 PRECISION = ('float32', 'tf32', 'bf16', 'fp16')
@@ -204,7 +213,8 @@ DERIVE = {
     }),
     'inherit_weights': boolean('Whether training starts from the shared weights', True),
     'train': mapping('The train section of the written training options', REQUIRED, TRAIN),
-    'test_datasets': mapping('Datasets of the written test options; those of validation if left out', None),
+    'test_datasets': mapping('Datasets of the written test options; those of validation if left out', None,
+                             each=DATASET),
 }
 
 COMMON = {
@@ -216,7 +226,7 @@ COMMON = {
     'manual_seed': integer('Seed of everything random; drawn if left out', None, 0, 4 * 10**9),
     'find_unused_parameters': boolean('For DistributedDataParallel'),
     'dist_params': mapping('For Slurm: backend and port', None),
-    'datasets': mapping('Datasets by phase: train and val*, or test*'),
+    'datasets': mapping('Datasets by phase: train and val*, or test*', each=DATASET),
     'network_g': mapping('The network: a registered type and its keywords'),
     'plugins': Key('list', 'Python files or modules of your own to import first, with operations, measures, strategies '
                            'or networks that register themselves', None),

@@ -1,5 +1,6 @@
 """Option files: read, changed from the command line, written."""
 import codecs
+import re
 from collections.abc import Hashable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import yaml
 
 from deconas_plugin.errors import OptionError
 from deconas_plugin.utils.atomic import save_text
+from deconas_plugin.utils.option_schema import SEARCH_OPTIONS, Key, nearest
 
 # Besides its own errors PyYAML lets through what its constructors raise, such as for the date 2020-13-45.
 BAD_YAML = (AttributeError, LookupError, RecursionError, TypeError, ValueError, yaml.YAMLError)
@@ -67,8 +69,9 @@ def load_options(path, changes=()):
 
     Args:
         path (str | Path): YAML file.
-        changes (list[str]): ``section:key=value`` as for BasicSR's ``--force_yml``; the value is YAML, so that
-            ``1e-4`` is text and ``1.0e-4`` a number. The key must be in the file.
+        changes (list[str]): ``section.key=value`` or, as for BasicSR's ``--force_yml``, ``section:key=value``; the
+            value is YAML, so that ``1e-4`` is text and ``1.0e-4`` a number. The key is one that the file has or that
+            is documented; a number chooses from a list: ``search.penalty.0.weight=2``.
 
     Returns:
         dict: The options.
@@ -87,16 +90,38 @@ def load_options(path, changes=()):
 
 def _apply_change(opt, change):
     keys, equals, value = change.partition('=')
-    *sections, last = keys.strip().split(':')
-    section = opt
-    for key in sections:
-        section = section.get(key) if isinstance(section, dict) else None
-    if not equals or not isinstance(section, dict) or last not in section:
-        raise OptionError(f'--force_yml: expected section:key=value with a key of the option file, got {change!r}')
+    names = re.split('[.:]', keys.strip())
+    if not equals or not all(names):
+        raise OptionError(f'--force_yml: expected section.key=value such as train.total_iter=1000, got {change!r}')
     try:
-        section[last] = yaml.load(value, _StrictLoader)
+        value = yaml.safe_load(value)
     except BAD_YAML as error:
         raise OptionError(f'--force_yml: {change!r} holds no YAML value') from error
+    section, key = opt, Key('mapping', '', keys=SEARCH_OPTIONS)
+    for depth, name in enumerate(names, 1):
+        name, key = _below(section, name, key, '.'.join(names[:depth]))
+        if depth == len(names):
+            section[name] = value
+        elif isinstance(section, dict) and section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+
+
+def _below(section, name, key, place):
+    """tuple[str | int, Key]: The name, or the index, that a part of a key has in its section, and what is known of it.
+
+    Keywords of a registered type are known to check_options alone.
+    """
+    anything = Key('any', '')
+    if isinstance(section, list):
+        if not name.isdecimal() or int(name) >= len(section):
+            raise OptionError(f'--force_yml: {place}: expected a number below {len(section)}')
+        return int(name), Key('mapping', '', keys=key.keys)
+    if not isinstance(section, dict):
+        raise OptionError(f'--force_yml: {place}: expected the key of a section, but there is the value {section!r}')
+    if key.keys and name not in key.keys and name not in section:
+        raise OptionError(f'--force_yml: {place}: unknown option{nearest(name, {**key.keys, **section})}')
+    return name, Key('mapping', '', keys=key.each) if key.each else key.keys.get(name, anything)
 
 
 def save_options(opt, path, comment=''):

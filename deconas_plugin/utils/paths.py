@@ -1,12 +1,31 @@
-"""Where files go and how paths are shown."""
+"""Where files go, and how paths and commands are shown."""
 import os
+import shlex
+import sys
 from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def project_root():
     """Path: Folder of ``experiments`` and ``results``: the checkout, as in BasicSR, or else the current folder."""
-    checkout = Path(__file__).resolve().parents[2]
-    return checkout if (checkout / 'tools' / 'search.py').is_file() else Path.cwd()
+    return CHECKOUT if _in_checkout() else Path.cwd()
+
+
+def tool_command(tool):
+    """str: How the user calls a tool, such as 'train': by the script of a checkout, else by its installed name."""
+    if not _in_checkout() or Path(sys.argv[0]).name.startswith('deconas-'):
+        return f'deconas-{tool}'
+    return f'python {typed(CHECKOUT / "tools" / f"{tool}.py")}'
+
+
+def typed(path):
+    """str: A path as it is typed into a shell, from the current folder where it lies below it."""
+    return shlex.quote(shown(path))
+
+
+def _in_checkout():
+    return (CHECKOUT / 'tools' / 'search.py').is_file()
 
 
 def shown(path):

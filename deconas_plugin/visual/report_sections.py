@@ -2,14 +2,13 @@
 
 Every function raises a DeCoNASError where its section has nothing to show; the report then shows the message.
 """
-import os
-import shlex
 from contextlib import suppress
 
 import numpy as np
 from markupsafe import Markup
 
 from deconas_plugin.errors import DataError, DeCoNASError
+from deconas_plugin.utils.paths import tool_command, typed
 from deconas_plugin.visual.curves import COSTS, draw_halving, draw_search, draw_series, draw_signal
 from deconas_plugin.visual.draw import draw_genotype
 from deconas_plugin.visual.formats import duration, giga, kilo
@@ -47,19 +46,13 @@ def _connections(genotype):
 def _commands(experiment):
     """list[tuple[str, str]]: What each command does, and the command."""
     derived = experiment.folder / 'derived'
-    commands = [(f'{verb} it', f'python tools/{tool}.py -opt {_shown(file)}')
+    commands = [(f'{verb} it', f'{tool_command(tool)} -opt {typed(file)}')
                 for verb, tool in (('Train', 'train'), ('Test', 'test'))
                 for file in sorted(derived.glob(f'{tool}_*.yml'))]
     drawn = derived / 'genotype.yml' if experiment.is_search else experiment.folder / 'models' / 'net_g_latest.pth'
     if drawn.is_file():
-        commands.append(('Draw it for a paper', f'python tools/draw.py {_shown(drawn)} -o genotype.pdf'))
-    return [*commands, ('Write this page anew', f'python tools/report.py {_shown(experiment.folder)}')]
-
-
-def _shown(path):
-    """str: A path as it is typed: relative where it lies below the current folder."""
-    relative = os.path.relpath(path)
-    return shlex.quote(str(path) if relative.startswith('..') else relative)
+        commands.append(('Draw it for a paper', f'{tool_command("draw")} {typed(drawn)} -o genotype.pdf'))
+    return [*commands, ('Write this page anew', f'{tool_command("report")} {typed(experiment.folder)}')]
 
 
 def drawing(experiment):
