@@ -24,6 +24,10 @@ class WeightsError(DeCoNASError):
     """A weight file is unreadable or belongs to another network."""
 
 
+class BackendError(DeCoNASError):
+    """A runtime is not installed, does not compute this precision, or cannot take the network."""
+
+
 class StorageError(DeCoNASError):
     """A file cannot be written: the disk is full, or this is not allowed here."""
 

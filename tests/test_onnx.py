@@ -60,6 +60,18 @@ def test_the_file_says_what_it_is(exported):
     assert json.loads(properties['hyperparameters'])['num_feat'] == 8
 
 
+def test_one_size_alone(tmp_path):
+    net = make_net(**SMALLEST)
+    torch.save({'params': net.state_dict()}, tmp_path / 'net.pth')
+    assert '20x14 pixels only' in convert(tmp_path / 'net.pth', tmp_path / 'net.onnx', size=(20, 14))
+    shapes = [[dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+              for graph in [onnx.load(tmp_path / 'net.onnx').graph] for value in (*graph.input, *graph.output)]
+    assert shapes == [[1, 3, 14, 20], [1, 3, 42, 60]]
+    assert largest_difference(net, tmp_path / 'net.onnx', [(1, 14, 20)]) < 1e-4
+    with pytest.raises(WeightsError, match='--size is for .onnx alone'):
+        convert(tmp_path / 'net.pth', tmp_path / 'net.safetensors', size=(20, 14))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('options', [PUBLISHED, {**PUBLISHED, 'upscale': 3, 'num_feat': 16},
                                      {**PUBLISHED, 'upscale': 4, 'num_feat': 16}])

@@ -15,6 +15,8 @@ from deconas_plugin.data.images.photo import Photo
 from deconas_plugin.data.images.reader import read_photo
 from deconas_plugin.data.images.writer import encode_photo
 from deconas_plugin.errors import DataError, OptionError, WeightsError
+from deconas_plugin.inference import tile_memory
+from deconas_plugin.upscaling import upscaler as upscaler_module
 from deconas_plugin.upscaling.jobs import plan_jobs
 from deconas_plugin.upscaling.upscaler import Upscaler
 from tools.upscale import main
@@ -213,13 +215,46 @@ def test_wrong_options(weights, options, error, message):
 
 def test_a_gpu_without_room_and_an_interruption(tmp_path, weights, monkeypatch, capsys):
     make_folder(tmp_path / 'in', 'a.png')
-    for error, code, message in ((torch.cuda.OutOfMemoryError('full'), 2, 'error: --tile: 256 is too large'),
+    for error, code, message in ((torch.cuda.OutOfMemoryError('full'), 2, 'error: --tile: not even tiles of 32 pixels'),
                                  (KeyboardInterrupt(), 130, 'interrupted; what is finished is kept')):
         def fail(*args, error=error, **keywords):
             raise error
         monkeypatch.setattr('deconas_plugin.upscaling.upscaler.upscale_tiled', fail)
         assert run(tmp_path / 'in', tmp_path / 'out', '--weights', weights) == code
         assert message in capsys.readouterr().err
+
+
+def test_with_too_little_memory_tiles_get_smaller_and_it_is_said_once(weights, monkeypatch):
+    pixels, lines, tiles = colours(90, 80), [], []
+    expected = Upscaler(weights, backend='torch').upscale(Photo(pixels)).rgb
+    run_tiles = upscaler_module.upscale_tiled
+
+    def within_memory(backend, image, tile, **keywords):
+        tiles.append(tile)
+        if tile > 64:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:132] DefaultCPUAllocator: can't allocate memory")
+        return run_tiles(backend, image, 32, **keywords)
+
+    monkeypatch.setattr(upscaler_module, 'upscale_tiled', within_memory)
+    upscaler = Upscaler(weights, backend='torch', tile=256, say=lines.append)
+    assert np.abs(upscaler.upscale(Photo(pixels)).rgb.astype(int) - expected).max() <= 1
+    upscaler.upscale(Photo(pixels))
+    assert tiles == [256, 128, 64, 64]
+    assert lines == ['too little memory for tiles of 256 pixels: smaller ones from here on, which take longer']
+
+
+@pytest.mark.parametrize(('free', 'tile'), [(None, 256), (2**40, 256), (2**24, 64), (1, 32)])
+def test_tiles_fit_into_the_memory_that_is_free(weights, free, tile, monkeypatch):
+    monkeypatch.setattr(tile_memory, 'free_memory', lambda device: free)
+    assert tile_memory.fitting_tile(Upscaler(weights, backend='torch').backend, 256) == tile
+
+
+def test_other_errors_are_not_taken_for_too_little_memory(weights, monkeypatch):
+    def fail(*args, **keywords):
+        raise RuntimeError('shapes do not match')
+    monkeypatch.setattr(upscaler_module, 'upscale_tiled', fail)
+    with pytest.raises(RuntimeError, match='shapes do not match'):
+        Upscaler(weights, backend='torch').upscale(Photo(colours(20, 20)))
 
 
 def test_errors_are_one_line_and_exit_code_2(tmp_path, weights, capsys):

@@ -1,6 +1,8 @@
 """Convert the weights of a trained DeCoNASNet, or public ones of a network in the paper's table."""
 import argparse
 
+from deconas_tools.arguments import positive
+
 EXAMPLES = """examples:
   for tools that read .safetensors:
     python tools/convert.py experiments/train_DeCoNASNet_x2/models/net_g_latest.pth DeCoNASNet_x2.safetensors
@@ -8,6 +10,8 @@ EXAMPLES = """examples:
     python tools/convert.py DeCoNASNet_x2.safetensors DeCoNASNet_x2_fp16.safetensors --fused --precision fp16
   for onnxruntime, TensorRT and others (always fused; pip install onnx onnxruntime onnxscript):
     python tools/convert.py DeCoNASNet_x2.safetensors DeCoNASNet_x2.onnx
+  for Upscayl and realesrgan-ncnn (always fused; pip install ncnn pnnx), with DeCoNASNet_x2.bin beside it:
+    python tools/convert.py DeCoNASNet_x2.safetensors DeCoNASNet_x2.param --precision fp16
   public weights of SRCNN, VDSR, LapSRN (.mat), CARN (.pth, MXNet .params) or FALSR-A (.pb), for tools/benchmark.py:
     python tools/convert.py FALSR-A.pb falsr.pth --network FALSR-A
   a page of OpenModelDB for every network of the model zoo:
@@ -21,11 +25,13 @@ def build_parser():
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', nargs='?', metavar='WEIGHTS', help='weight file or name in the model zoo')
-    parser.add_argument('target', nargs='?', metavar='TARGET', help='.pth, .safetensors or .onnx')
+    parser.add_argument('target', nargs='?', metavar='TARGET', help='.pth, .safetensors, .onnx, or .param for ncnn')
     parser.add_argument('--fused', action='store_true',
                         help='merge convolutions: the same output, faster, for inference only')
     parser.add_argument('--precision', choices=['float32', 'fp16', 'bf16'], default='float32',
                         help='of the numbers in the file (default: float32)')
+    parser.add_argument('--size', type=positive, nargs=2, metavar=('W', 'H'),
+                        help='of an .onnx for images of this size alone, for runtimes that want that (default: any)')
     parser.add_argument('--network', choices=['SRCNN', 'VDSR', 'LapSRN', 'CARN', 'FALSR-A'],
                         help='WEIGHTS are the public file of this network; the .pth is for its arch here')
     parser.add_argument('--scale', type=int, choices=(2, 3, 4), help='of these weights (default: 2)')
@@ -58,7 +64,7 @@ def run(args):
         print(convert_published(args.source, args.target, args.network, args.scale or 2))
     else:
         from deconas_plugin.formats.convert import convert
-        print(convert(args.source, args.target, args.fused, args.precision))
+        print(convert(args.source, args.target, args.fused, args.precision, args.size))
 
 
 def main(argv=None):

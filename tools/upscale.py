@@ -33,8 +33,13 @@ def build_parser():
     parser.add_argument('--precision', choices=['auto', 'float32', 'bf16', 'fp16'], default='float32',
                         help='of the computation (default: float32; bf16 is off by about a grey level at most places '
                         'and faster where the processor knows it, which auto finds out; fp16 is for GPUs)')
-    parser.add_argument('--tile', type=positive, default=256, metavar='N',
-                        help='side of a tile in pixels; it changes memory and time, not the result (default: 256)')
+    parser.add_argument('--backend', metavar='NAME', default='auto',
+                        help='what runs the network: torch, openvino, onnxruntime, or auto, the fastest of those that '
+                        'are installed, measured once per machine, network, precision and size (default: auto); '
+                        'onnxruntime:cuda and onnxruntime:tensorrt are there and untried')
+    parser.add_argument('--tile', type=positive, metavar='N',
+                        help='side of a tile in pixels; it changes memory and time, not the result (default: what '
+                        'suits the backend)')
     parser.add_argument('--self-ensemble', action='store_true',
                         help='average over the eight flips and transpositions: a little better, eight times slower')
     parser.add_argument('--recursive', action='store_true', help='look into subfolders too')
@@ -52,6 +57,8 @@ def upscale(args):
     """int: 0, or 1 if some images were left out."""
     from functools import partial
 
+    from tqdm import tqdm
+
     from deconas_plugin.data.images.reader import MAX_PIXELS
     from deconas_plugin.upscaling.jobs import plan_jobs, run_jobs
     from deconas_plugin.upscaling.upscaler import Upscaler
@@ -60,7 +67,8 @@ def upscale(args):
     inputs, output = args.paths, args.output
     if output is None and len(inputs) > 1:
         *inputs, output = inputs
-    upscaler = Upscaler(args.weights, args.device, args.precision, args.tile, args.self_ensemble, args.scale)
+    upscaler = Upscaler(args.weights, args.device, args.precision, args.tile, args.self_ensemble, args.scale,
+                        args.backend, say=tqdm.write)
     jobs, left_out = plan_jobs(inputs, output, suffix=args.suffix, ending=args.format and f'.{args.format}',
                                recursive=args.recursive, scale=upscaler.scale)
     outcome = run_jobs(jobs, upscaler, args.overwrite, partial(progress_bar, unit='images'),

@@ -11,15 +11,17 @@ from deconas_plugin.utils.weights import load_network
 DTYPES = {'float32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
-def convert(source, target, fused=False, precision='float32'):
+def convert(source, target, fused=False, precision='float32', size=None):
     """Write the weights of a network in another format; from and to float32 without any loss.
 
     Args:
         source (str | Path): Weight file or name in the model zoo.
-        target (str | Path): ``.pth``, ``.safetensors`` or ``.onnx``.
-        fused (bool): Write the fused network, which is for inference only; an ``.onnx`` always holds it, and fused
-            weights stay fused.
-        precision (str): Of the numbers in the file: 'float32', 'fp16' or 'bf16' (not in an ``.onnx``).
+        target (str | Path): ``.pth``, ``.safetensors``, ``.onnx``, or ``.param`` for ncnn.
+        fused (bool): Write the fused network, which is for inference only; an ``.onnx`` or ``.param`` always holds it,
+            and fused weights stay fused.
+        precision (str): Of the numbers in the file: 'float32', 'fp16' or 'bf16' (not in an ``.onnx`` or ``.param``).
+        size (tuple[int] | None): Width and height of the only images that an ``.onnx`` takes, one at a time.
+            Default: any.
 
     Returns:
         str: What was written, for the user.
@@ -29,11 +31,16 @@ def convert(source, target, fused=False, precision='float32'):
             cannot be written.
     """
     target = Path(target)
+    if size and target.suffix != '.onnx':
+        raise WeightsError(f'{target}: --size is for .onnx alone')
     net = load_network(source)
-    net = net.fuse() if fused or target.suffix == '.onnx' else net
+    net = net.fuse() if fused or target.suffix in ('.onnx', '.param') else net
     if target.suffix == '.onnx':
         from deconas_plugin.formats.onnx_export import export_onnx
-        return export_onnx(net, target, precision, describe(net))
+        return export_onnx(net, target, precision, describe(net), size)
+    if target.suffix == '.param':
+        from deconas_plugin.formats.ncnn_export import export_ncnn
+        return export_ncnn(net, target, precision)
     save_state(_in_precision(net, precision), target, describe(net))
     return f'{target}: {type(net).__name__} x{net.upscale}, genotype {net.genotype}, {precision}'
 

@@ -14,6 +14,7 @@ import torch
 from deconas_plugin.archs.layer_choices import SPATIAL_RADIUS
 from deconas_plugin.archs.operations import build_operation
 from deconas_plugin.errors import OptionError
+from deconas_plugin.inference.tile_net import CELL
 from deconas_plugin.utils.views import ALL_VIEWS
 from deconas_plugin.utils.whole_image_means import WholeImageMeans
 
@@ -28,8 +29,9 @@ def upscale_tiled(net, image, tile, overlap=None, tolerance=0.002, self_ensemble
     """Upscale images in tiles, in memory that depends on the tile only, image and result aside.
 
     Args:
-        net (DeCoNASNet | FusedDeCoNASNet): The network, in evaluation mode.
-        image (Tensor): (N, C, H, W), [0, 1], RGB. It may be on another device than the network.
+        net (DeCoNASNet | FusedDeCoNASNet | Backend): The network, in evaluation mode, or what runs one.
+        image (Tensor): (N, C, H, W), RGB, [0, 1] or whole numbers up to the largest of uint8 or uint16. It may be on
+            another device than the network.
         tile (int): Largest side of a tile in LR pixels, overlap aside. An image of no more pixels than a tile with its
             overlap is upscaled whole.
         overlap (int | None): LR pixels that the network sees around a tile. Default: as many as reach into it.
@@ -84,7 +86,9 @@ class _TiledImage:
         self.image = image
         self.output = output
         self.overlap = overlap
-        self.means = {view: WholeImageMeans(net) for view in views}
+        is_module = isinstance(net, torch.nn.Module)
+        self.device = net.mean.device if is_module else net.device
+        self.means = {view: WholeImageMeans(net) if is_module else net.whole_image_means() for view in views}
         height, width = image.shape[-2:]
         if height * width <= (tile + 2 * overlap)**2:
             tile = max(height, width)
@@ -107,12 +111,12 @@ class _TiledImage:
         """Estimate the means from squares all over the image."""
         size = [min(SQUARE_SIZE, length) for length in self.image.shape[-2:]]
         tops, lefts = (_spread(length, side) for length, side in zip(self.image.shape[-2:], size, strict=True))
-        squares = torch.cat(
-            [self.image[..., top:top + size[0], left:left + size[1]] for top in tops for left in lefts])
+        squares = torch.cat([self._to_net(self.image[..., top:top + size[0], left:left + size[1]])
+                             for top in tops for left in lefts])
         counted = [slice(SQUARE_MARGIN, side - SQUARE_MARGIN) if side < length else slice(0, side)
                    for side, length in zip(size, self.image.shape[-2:], strict=True)]
         for view, means in self.means.items():
-            means.run(self._to_net(view.apply(squares)), *view.window(*counted, *size))
+            means.run(view.apply(squares), *view.window(*counted, *size))
             means.settle()
 
     def _upscale_tile(self, rows, seen_rows, columns, seen_columns):
@@ -121,12 +125,15 @@ class _TiledImage:
                 for span, seen in ((rows, seen_rows), (columns, seen_columns))]
         upscaled = 0
         for view, means in self.means.items():
-            upscaled = upscaled + view.undo(means.run(view.apply(x), *view.window(*core, *x.shape[-2:]))).float()
+            seen = view.apply(x)
+            one = self.net(seen) if len(self.tiles) == 1 else means.run(seen, *view.window(*core, *x.shape[-2:]))
+            upscaled = upscaled + view.undo(one).float()
         tile = upscaled[..., self._scaled(core[0]), self._scaled(core[1])] / len(self.means)
         self.output[..., self._scaled(rows), self._scaled(columns)] = _converted(tile, self.output)
 
     def _to_net(self, x):
-        return x.to(self.net.mean.device)
+        x = x.to(self.device)
+        return x if x.dtype.is_floating_point else x.float() / torch.iinfo(x.dtype).max
 
     def _scaled(self, span):
         return slice(span.start * self.net.upscale, span.stop * self.net.upscale)
@@ -135,10 +142,10 @@ class _TiledImage:
 def _windows(length, tile, overlap):
     """list[tuple[slice, slice]]: The tiles along a side, and what the network sees of it for each.
 
-    That is of the same size for all, so that memory that one tile frees fits the next.
+    That is of the same size for all, so that memory that one tile frees fits the next, and a whole number of cells.
     """
     number = math.ceil(length / tile)
-    size = min(math.ceil(length / number) + 2 * overlap, length)
+    size = min(CELL * math.ceil((math.ceil(length / number) + 2 * overlap) / CELL), length)
     spans = [slice(index * length // number, (index + 1) * length // number) for index in range(number)]
     starts = [min(max(span.start - overlap, 0), length - size) for span in spans]
     return [(span, slice(start, start + size)) for span, start in zip(spans, starts, strict=True)]

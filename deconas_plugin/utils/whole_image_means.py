@@ -1,5 +1,5 @@
 """What the channel attentions of a network would pool over an image that it only sees in parts."""
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import torch
 from torch.nn import functional as F
@@ -15,10 +15,12 @@ class WholeImageMeans:
 
     Args:
         net (Module): With :class:`ChannelAttention` inside.
+        context (Callable[[], ContextManager]): What to run it under. Default: nothing.
     """
 
-    def __init__(self, net):
+    def __init__(self, net, context=nullcontext):
         self.net = net
+        self.context = context
         self.attentions = [module for module in net.modules() if isinstance(module, ChannelAttention)]
         self._means = None
         self._forget()
@@ -37,6 +39,7 @@ class WholeImageMeans:
             for index, attention in enumerate(self.attentions):
                 hooks.enter_context(attention.register_forward_pre_hook(self._collector(index, rows, columns)))
                 hooks.enter_context(attention.squeeze.register_forward_pre_hook(self._replacer(index)))
+            hooks.enter_context(self.context())
             return self.net(x)
 
     @torch.no_grad()

@@ -1,0 +1,1 @@
+"""Running a trained network: in PyTorch or another runtime, on whole images or in tiles."""

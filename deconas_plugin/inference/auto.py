@@ -1,0 +1,111 @@
+"""The fastest backend of those that are installed, measured on this machine."""
+import math
+import time
+
+import torch
+
+from deconas_plugin.errors import BackendError
+from deconas_plugin.inference.backend import Backend
+from deconas_plugin.inference.cache import cache_folder, cache_key, read_json, write_json
+
+# Fewer LR pixels than this are done before another runtime has started.
+SMALL = 2**15
+# More tell nothing new, because every backend's time then grows with them.
+LARGE = 640 * 360
+ROUNDS, SECONDS = 5, 10
+# Whoever is so much slower than the best in a round need not run again.
+HOPELESS = 1.5
+
+
+class AutoBackend(Backend):
+    """Runs images of every size on the backend that is the fastest for it.
+
+    What was measured is kept on disk, by network, machine, precision, versions and power of two of the pixels.
+
+    Args:
+        net (FusedDeCoNASNet): The network.
+        device (torch.device): Where PyTorch runs it.
+        precision (str): Of the computation.
+        build (Callable[[str], Backend]): Makes a backend.
+        names (list[str]): Those that are installed; 'torch' first.
+        say (Callable[[str], None]): Gets a line on every measurement.
+    """
+    name = 'auto'
+
+    def __init__(self, net, device, precision, build, names, say):
+        super().__init__(net, device, precision)
+        self._build, self._names, self._say = build, names, say
+        self._backends, self._chosen = {}, {}
+        self._key = cache_key(net, precision, str(device), torch.get_num_threads(), _versions(names))
+
+    def __call__(self, image):
+        return self.for_size(*image.shape[-2:])(image)
+
+    def whole_image_means(self):
+        raise TypeError('tiles run on the backend that for_size() gives')
+
+    def for_size(self, height, width):
+        pixels = height * width
+        if pixels < SMALL or len(self._names) == 1:
+            return self._backend('torch')
+        bucket = round(math.log2(min(pixels, LARGE)))
+        if bucket not in self._chosen:
+            self._chosen[bucket] = self._choose(bucket, height, width)
+        return self._backend(self._chosen[bucket])
+
+    def _choose(self, bucket, height, width):
+        path, key = cache_folder() / 'fastest.json', f'{self._key} {bucket}'
+        known = read_json(path).get(key)
+        if isinstance(known, str) and known in self._names:
+            return known
+        shrink = min(1, math.sqrt(LARGE / (height * width)))
+        size = [max(1, round(shrink * side)) for side in (height, width)]
+        seconds = self._measure(torch.rand(1, self.num_in_ch, *size))
+        fastest = min(seconds, key=seconds.get)
+        write_json(path, {**read_json(path), key: fastest})
+        found = ', '.join(f'{name} {1e3 * seconds[name]:,.0f} ms' for name in sorted(seconds, key=seconds.get))
+        self._say(f'--backend auto: {fastest}, the fastest for {size[1]}x{size[0]} here ({found}; measured once)')
+        return fastest
+
+    def _measure(self, image):
+        """dict[str, float]: Least seconds of every backend that takes the network, in turns."""
+        times = {}
+        for name in self._names:
+            try:
+                backend = self._backend(name)
+                if name != 'torch' and backend.difference and not backend.difference.is_small:
+                    continue
+                backend(image)
+            except BackendError as error:
+                self._say(f'left out: {error}')
+            else:
+                times[name] = []
+        started = time.perf_counter()
+        for index in range(ROUNDS):
+            for name in list(times)[::-1 if index % 2 else 1]:
+                start = time.perf_counter()
+                self._backends[name](image)
+                times[name].append(time.perf_counter() - start)
+            if index == 0:
+                continue  # One round alone may be a moment's bad luck.
+            best = min(map(min, times.values()))
+            times = {name: values for name, values in times.items() if min(values) < HOPELESS * best}
+            if time.perf_counter() - started > SECONDS or len(times) == 1:
+                break
+        return {name: min(values) for name, values in times.items()}
+
+    def _backend(self, name):
+        if name not in self._backends:
+            self._backends[name] = self._build(name)
+        return self._backends[name]
+
+
+def _versions(names):
+    from importlib.metadata import PackageNotFoundError, version
+    found = []
+    for name in names:
+        try:
+            found.append(f'{name} {version(name)}')
+        except PackageNotFoundError:
+            found.append(name)
+    return found

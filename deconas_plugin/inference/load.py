@@ -1,0 +1,98 @@
+"""From weights to what runs them."""
+import copy
+from functools import partial
+from importlib.util import find_spec
+
+import torch
+
+from deconas_plugin.errors import BackendError, OptionError
+from deconas_plugin.inference.auto import AutoBackend
+from deconas_plugin.inference.backend import TorchBackend
+from deconas_plugin.inference.cache import cache_folder, cache_key, read_json, write_json
+from deconas_plugin.inference.check import Difference, difference_from
+from deconas_plugin.inference.runtimes import OnnxRuntimeBackend, OpenVINOBackend
+from deconas_plugin.utils.device import choose_device
+from deconas_plugin.utils.precision import resolve_precision
+from deconas_plugin.utils.weights import load_network
+
+PACKAGES = {'openvino': ('openvino', ), 'onnxruntime': ('onnx', 'onnxruntime')}
+KINDS = {'torch': TorchBackend, 'openvino': OpenVINOBackend, 'onnxruntime': OnnxRuntimeBackend}
+PROVIDERS = tuple(f'onnxruntime:{provider}' for provider in ('cuda', 'tensorrt'))
+BACKENDS = ('auto', *KINDS, *PROVIDERS)
+
+
+def load_backend(weights, backend='auto', precision='float32', device=None, say=print):
+    """Load a trained network to be run.
+
+    Args:
+        weights (str | Path | DeCoNASNet | FusedDeCoNASNet): Weight file, name in the model zoo, or a network.
+        backend (str): 'torch', 'openvino' or 'onnxruntime'; 'auto' takes the fastest that is installed, measured once
+            per machine, network, precision and size; 'onnxruntime:cuda' and 'onnxruntime:tensorrt' are untried.
+        precision (str): 'float32', 'bf16', 'fp16', 'tf32', or 'auto': bf16 where the device computes it, else float32.
+            Default: 'float32'.
+        device (str | None): Such as 'cpu' or 'cuda:1', for PyTorch. Default: CUDA where there is one.
+        say (Callable[[str], None]): Gets a line on what was measured or compared, each once per machine and network.
+
+    Returns:
+        Backend: To be called with images (N, 3, H, W), float32 in [0, 1], RGB, of any size.
+
+    Raises:
+        WeightsError: The weights are unreadable or not those of a DeCoNASNet.
+        BackendError: The backend is not installed, or does not take this network, precision or device.
+        OptionError: There is no such backend, device or precision.
+    """
+    if backend not in BACKENDS:
+        raise OptionError(f'--backend: expected one of {", ".join(BACKENDS)}, got {backend!r}')
+    require_installed(backend)
+    # Other runtimes compute where they were built for; PyTorch then only makes the graph.
+    device = choose_device('cpu' if device is None and backend in ('openvino', *PROVIDERS) else device)
+    if backend not in PROVIDERS:
+        precision = resolve_precision(None if precision == 'auto' else precision, device, key='--precision')
+    net = weights if isinstance(weights, torch.nn.Module) else load_network(weights)
+    net = copy.deepcopy(net).cpu().eval().fuse()
+    build = partial(_checked, net, device=device, precision=precision, say=say)
+    if backend != 'auto':
+        return build(backend)
+    return AutoBackend(net, device, precision, build, installed_backends(device, precision), say)
+
+
+def installed_backends(device, precision):
+    """list[str]: Those that can be tried for a device and a precision."""
+    if device.type != 'cpu':
+        return ['torch']
+    names = ['torch', 'openvino', *(['onnxruntime'] if precision == 'float32' else [])]
+    return [name for name in names if not _missing(name)]
+
+
+def require_installed(backend):
+    """Check that a backend is there.
+
+    Raises:
+        BackendError: It is not.
+    """
+    missing = _missing(backend.partition(':')[0])
+    if missing:
+        raise BackendError(f'--backend {backend}: not installed here; pip install {" ".join(missing)}')
+
+
+def _missing(name):
+    return [package for package in PACKAGES.get(name, ()) if find_spec(package) is None]
+
+
+def _checked(net, name, device, precision, say):
+    kind, _, provider = name.partition(':')
+    more = (provider, ) if provider else ()
+    backend = KINDS[kind](copy.deepcopy(net), device, precision, *more)
+    if kind == 'torch' and precision == 'float32':
+        return backend
+    path = cache_folder() / 'checked.json'
+    key = cache_key(net, name, backend.version, precision, str(device))
+    known = read_json(path).get(key)
+    try:
+        backend.difference = Difference(int(known['largest']), float(known['share']))
+    except (TypeError, KeyError, ValueError):
+        backend.difference = difference_from(net, backend)
+        write_json(path, {**read_json(path), key: vars(backend.difference)})
+        warning = '' if backend.difference.is_small else '; consider float32'
+        say(f'{name}, {precision}: {backend.difference}{warning}')
+    return backend

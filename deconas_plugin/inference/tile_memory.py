@@ -1,0 +1,49 @@
+"""How large a tile the memory has room for."""
+from pathlib import Path
+
+import torch
+
+from deconas_plugin.utils.tiling import receptive_radius
+
+SMALLEST_TILE = 32
+# Features of a tile that are in memory at the same time at most, what a runtime copies and joins included.
+LIVE_FEATURES = 24
+# Of the memory that is free; images, results and other programs want some as well.
+SHARE = 0.5
+
+
+def fitting_tile(backend, tile):
+    """int: The tile, halved until it fits into the memory that is free, as far as that is known.
+
+    Args:
+        backend (Backend): What runs it.
+        tile (int): Its side in LR pixels, without overlap.
+    """
+    free = free_memory(backend.device)
+    while free and tile // 2 >= SMALLEST_TILE and _needed(backend, tile) > SHARE * free:
+        tile //= 2
+    return tile
+
+
+def free_memory(device):
+    """int | None: Bytes that can be had on a device; None where that is unknown."""
+    if device.type == 'cuda':
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path('/proc/meminfo').read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith('MemAvailable:')), None)
+
+
+def is_out_of_memory(error):
+    """bool: Whether an error (Exception) of a runtime says that there was no memory."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in text for words in ("can't allocate memory", 'not enough memory', 'failed to allocate', 'bad_alloc',
+                                    'bad allocation', 'out of memory'))
+
+
+def _needed(backend, tile):
+    size = 2 if backend.precision in ('bf16', 'fp16') else 4
+    return LIVE_FEATURES * backend.net.num_feat * size * (tile + 2 * receptive_radius(backend))**2
