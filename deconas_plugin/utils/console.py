@@ -1,6 +1,7 @@
 """How the tools speak: errors in one line, exit codes."""
 import signal
 import sys
+import warnings
 from contextlib import contextmanager
 
 from tqdm import tqdm
@@ -19,6 +20,7 @@ def run_tool(function, *args):
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # a file's name may hold bytes that are no text
             stream.reconfigure(errors='backslashreplace')
+    warnings.filterwarnings('ignore', module=r'PIL\.')  # about damaged metadata, several lines each
     try:
         code = function(*args)
         return code if isinstance(code, int) else 0

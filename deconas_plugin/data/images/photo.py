@@ -16,7 +16,6 @@ class Photo:
         profile (bytes | None): ICC profile of these pixels. None: sRGB, or what ``colour`` says.
         colour (dict[bytes, bytes]): PNG chunks that say what the numbers mean: cICP, cHRM, gAMA, sRGB and the like.
         exif (bytes | None): EXIF data as Pillow saves it, without what no longer holds (orientation, size, thumbnail).
-        note (str): What of the file was left out, '' if nothing was.
     """
     rgb: np.ndarray
     alpha: np.ndarray | None = None
@@ -24,7 +23,6 @@ class Photo:
     profile: bytes | None = None
     colour: dict = field(default_factory=dict)
     exif: bytes | None = None
-    note: str = ''
 
 
 def fill_hidden(photo):

@@ -18,7 +18,7 @@ SUFFIXES = ('.png', '.apng', '.jpg', '.jpeg', '.jpe', '.jfif', '.mpo', '.bmp', '
             '.avif', '.jp2', '.j2k', '.jpx', '.ppm', '.pgm', '.pbm', '.pnm')
 FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'TIFF', 'WEBP', 'GIF', 'AVIF', 'JPEG2000', 'PPM')
 MAX_PIXELS = 400_000_000
-SIZE_HEADER = b'\xff\x4f\xff\x51'  # start of a JPEG 2000 codestream; the bits of its first channel are 40 bytes on
+SIZE_HEADER = b'\xff\x4f\xff\x51'  # start of a JPEG 2000 codestream; the bits of its first channel are 42 bytes on
 
 _opening = threading.Lock()
 
@@ -145,7 +145,7 @@ def _decode_ppm(image, content):
 
 
 def _decode_jpeg2000(image, content):
-    bits = (content[content.find(SIZE_HEADER) + 40] & 127) + 1
+    bits = (content[content.find(SIZE_HEADER) + 42] & 127) + 1
     if bits <= 8 or image.mode not in ('L', 'LA', 'RGB', 'RGBA', 'I;16'):
         return None
     return imagecodecs.jpeg2k_decode(content), 2**bits - 1

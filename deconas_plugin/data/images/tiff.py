@@ -36,7 +36,10 @@ def decode_tiff(content, check):
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         page = file.pages[0]
         check(page.imagewidth, page.imagelength)
-        if getattr(page.photometric, 'name', '') not in PHOTOMETRICS or page.compression in FAX_AND_OLD_JPEG:
+        kind = getattr(page.photometric, 'name', '')
+        if kind not in PHOTOMETRICS or page.compression in FAX_AND_OLD_JPEG:
+            if page.bitspersample not in (1, 8):
+                raise ValueError(f'{kind or page.photometric} of {page.bitspersample} bits per channel')
             return None
         photo = _decode_page(page, len(content))
         # Pillow reads the tags with what they point to; of a BigTIFF it does not.
@@ -48,8 +51,8 @@ def _decode_page(page, length):
     """Photo: Of a page of a file of this length, in bytes."""
     bits, kind = page.bitspersample, page.sampleformat
     if not isinstance(bits, int) or bits > 16 or kind != tifffile.SAMPLEFORMAT.UINT:
-        raise ValueError(f'expected whole numbers of 1 to 16 bits per channel, got {bits} bits, '
-                         f'{getattr(kind, "name", kind)}')
+        raise ValueError(f'expected whole numbers of 1 to 16 bits per channel, got {tifffile.SAMPLEFORMAT(kind).name} '
+                         f'of {bits} bits')
     if page.imagedepth != 1 or page.subfiletype & 1:
         raise ValueError('its first picture is a volume or a thumbnail')
     if any(start + size > length for start, size in zip(page.dataoffsets, page.databytecounts, strict=False)):
