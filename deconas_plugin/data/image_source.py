@@ -4,14 +4,20 @@ Images everywhere in this package are uint8 arrays of shape (3, h, w), RGB: plan
 """
 import os
 import re
+import struct
 
 import numpy as np
+from PIL import Image
 
 from deconas_plugin.data.image_io import decode_image
 from deconas_plugin.data.lmdb_reader import open_lmdb
 from deconas_plugin.errors import DataError
 from deconas_plugin.utils.paths import tool_command
 
+# EXIF, and its values that swap height and width.
+ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)
+# What Pillow raises for damaged files depends on the format.
+UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, struct.error, Image.DecompressionBombError)
 _META_LINE = re.compile(r'(?P<key>.+)\.\w+ \((?P<height>\d+), ?(?P<width>\d+), ?\d+\)(?: \d+)?')
 _AGAIN = f'again with {tool_command("prepare_data")}'
 _REPAIR = f'make the data {_AGAIN}, or set on_error: skip'
@@ -30,6 +36,20 @@ def decode_planes(encoded, where):
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
+def image_file_size(path):
+    """tuple[int, int]: (height, width) of an image file as it is to be seen, from its head alone.
+
+    Raises:
+        DataError: It is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ORIENTATION, 1) in TURNED
+            return image.size if turned else image.size[::-1]
+    except UNREADABLE as error:
+        raise DataError(f'{path}: not a readable image ({" ".join(str(error).split())})') from error
+
+
 def read_meta_info(path):
     """Keys and sizes of an LMDB's images, from the meta_info.txt that BasicSR writes into it.
 
@@ -41,7 +61,7 @@ def read_meta_info(path):
     """
     meta_file = os.path.join(path, 'meta_info.txt')
     try:
-        with open(meta_file, encoding='utf-8') as lines:
+        with open(meta_file, encoding='utf-8-sig') as lines:
             rows = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f'{meta_file}: not readable ({error}); make the LMDB {_AGAIN}') from error

@@ -60,7 +60,7 @@ def _selected(keys, options):
 
 def _meta_info_names(options):
     try:
-        with open(options.meta_info_file, encoding='utf-8') as lines:
+        with open(options.meta_info_file, encoding='utf-8-sig') as lines:
             names = [line.split()[0] for line in lines if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f'{options.meta_info_file}: not readable ({error}); check meta_info_file') from error

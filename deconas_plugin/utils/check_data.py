@@ -1,14 +1,21 @@
 """Checks that the data an option file names is there, pairs up, and is not used for two purposes."""
+import itertools
 import re
 from pathlib import Path
 
+from deconas_plugin.data.image_source import image_file_size
 from deconas_plugin.data.key_selection import image_name
 from deconas_plugin.data.pairs import check_pair, list_pairs
 from deconas_plugin.data.patch_options import PatchOptions
 from deconas_plugin.errors import DataError, DeCoNASError, OptionError
 from deconas_plugin.utils.paths import tool_command
+from deconas_plugin.utils.trial_run import try_dataset
 
 PAIRED = ('DeCoNASPatchDataset', 'PairedImageDataset')
+# Files of a training set that are opened to see their sizes: about a second.
+MOST_FILES = 5000
+# Of an epoch: their order is drawn at once.
+MOST_SAMPLES = 10**8
 
 
 def check_data(opt, task):
@@ -25,7 +32,7 @@ def check_data(opt, task):
     datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
     if task == 'search':
         datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
-    images = {name: _check_dataset(name, dataset, opt['scale']) for name, dataset in datasets.items()}
+    images = {name: _check_dataset(name, dataset, opt) for name, dataset in datasets.items()}
     learnt_from = [name for name in datasets if name in ('datasets.train', 'search.reward.dataset')]
     for first in learnt_from:
         for second in datasets:
@@ -36,30 +43,80 @@ def check_data(opt, task):
                                   'choose different ones with keys, for example keys: 0001-0750 and keys: 0751-0800')
 
 
-def _check_dataset(name, dataset, scale):
+def _check_dataset(name, dataset, opt):
     """set[tuple[str, str]]: Folder and name of every image of a dataset."""
+    scale = opt['scale']
     for key in ('dataroot_gt', 'dataroot_lq'):
         if dataset.get(key) is not None and not Path(dataset[key]).expanduser().exists():
             raise DataError(f'{name}.{key}: {dataset[key]} does not exist; prepare it: {_command(dataset, scale)}')
-    if dataset['type'] not in PAIRED:
-        return set()
+    images, count = _paired_images(name, dataset, scale) if dataset['type'] in PAIRED else (set(), None)
+    phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
+    if dataset['type'] == 'DeCoNASPatchDataset':
+        channels = {'num_in_ch': 3, 'num_out_ch': 3}
+    else:
+        lq, gt, count = try_dataset(dataset, phase, name, scale)
+        channels = {'num_in_ch': len(lq), 'num_out_ch': len(lq if gt is None else gt)}
+    for key, found in channels.items():
+        if (expected := opt['network_g'].get(key, 3)) != found and opt['network_g'].get('pretrained') is None:
+            raise OptionError(f'network_g.{key}: expected {found}, as many channels as the images of {name} have, '
+                              f'got {expected}')
+    if name == 'datasets.train':
+        _check_epoch(dataset, count, opt['num_gpu'])
+    return images
+
+
+def _check_epoch(dataset, count, num_gpu):
+    samples = count * dataset['dataset_enlarge_ratio']
+    batch = dataset['batch_size_per_gpu'] * (num_gpu if isinstance(num_gpu, int) and num_gpu else 1)
+    if samples < batch:
+        raise OptionError('datasets.train.dataset_enlarge_ratio: expected an epoch of at least one batch, '
+                          f'{batch} samples, got {samples}; raise it')
+    if samples > MOST_SAMPLES:
+        raise OptionError(f'datasets.train.dataset_enlarge_ratio: expected an epoch of at most {MOST_SAMPLES:,} '
+                          f'samples, got {samples:,}; lower it')
+
+
+def _paired_images(name, dataset, scale):
+    """tuple[set, int]: Folder and name of every image, and the number of samples."""
     phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
     # Sizes and pairing do not depend on the colours that PairedImageDataset can convert to.
     options = PatchOptions.from_opt({**dataset, 'phase': phase, 'scale': scale, 'color': 'rgb'})
     try:
         lq, gt, _, paths = list_pairs(options)
-        if options.backend == 'lmdb':
-            for lq_size, gt_size, path in zip(lq.sizes, gt.sizes, paths, strict=True):
+        sizes = zip(lq.sizes, gt.sizes, strict=True) if options.backend == 'lmdb' else _file_sizes(lq, gt, phase)
+        for (lq_size, gt_size), path in zip(sizes, paths, strict=False):
+            if lq_size and gt_size:
                 check_pair(lq_size, gt_size, path, options)
     except DeCoNASError as error:
         raise type(error)(f'{name}: {error}') from error
     root = str(Path(dataset['dataroot_gt']).expanduser().resolve())
-    return {(root, image_name(Path(path).stem)) for path in paths}
+    return {(root, image_name(Path(path).stem)) for path in paths}, len(paths)
+
+
+def _file_sizes(lq, gt, phase):
+    """Iterator over the sizes of pairs of files; of training images, of which there may be many, only the first.
+
+    Raises:
+        DataError: One cannot be read. A broken training image is the dataset's to skip or to report.
+    """
+    if phase != 'train':
+        return ((image_file_size(lq_path), image_file_size(gt_path))
+                for lq_path, gt_path in zip(lq.paths, gt.paths, strict=True))
+    pairs = itertools.islice(zip(lq.paths, gt.paths, strict=True), MOST_FILES)
+    return (tuple(_size_or_none(path) for path in pair) for pair in pairs)
+
+
+def _size_or_none(path):
+    try:
+        return image_file_size(path)
+    except DataError:
+        return None
 
 
 def _command(dataset, scale):
     """str: The command that prepares a dataset of BasicSR's usual layout."""
-    root, prepare = Path(dataset['dataroot_gt']), tool_command('prepare_data')
+    root = Path(dataset.get('dataroot_gt') or dataset['dataroot_lq'])
+    prepare = tool_command('prepare_data')
     if 'sample_photos' in root.parts:
         return f'{prepare} --sample-photos --scale {scale}'
     if root.suffix == '.lmdb':

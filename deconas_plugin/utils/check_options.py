@@ -16,14 +16,16 @@ from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.training.schedules import WarmupCosineLR
 from deconas_plugin.utils import option_schema
 from deconas_plugin.utils.check_data import check_data
-from deconas_plugin.utils.check_run import check_run
+from deconas_plugin.utils.check_run import check_memory, check_model, check_run, check_sizes
 from deconas_plugin.utils.check_search import check_search
 from deconas_plugin.utils.check_weights import check_weights
+from deconas_plugin.utils.device import device_of_run
 from deconas_plugin.utils.names import check_name
 from deconas_plugin.utils.option_defaults import DESCRIBED, SCHEMAS, with_defaults
 from deconas_plugin.utils.option_schema import REQUIRED, nearest
 from deconas_plugin.utils.plain_values import check_plain
-from deconas_plugin.utils.trial_build import check_network_builds, check_precisions, check_training_builds
+from deconas_plugin.utils.trial_build import check_network_builds, check_precisions
+from deconas_plugin.utils.trial_run import try_metrics, try_network, try_optimizer_of_model, try_training
 from deconas_plugin.utils.user_code import import_user_code
 
 KINDS = {
@@ -67,6 +69,7 @@ def check_options(opt, source, task, prepare=None):
         _check_constructors(opt, task)
         _check_networks(opt, task)
         _check_scale(opt)
+        check_sizes(opt)
         check_run(opt, task)
         if prepare:
             prepare(opt)
@@ -122,7 +125,7 @@ def _number_hint(value):
 
 def _check_constructors(opt, task):
     """Sections with a ``type`` hold nothing but keywords of what it names."""
-    _check_type(opt['model_type'], MODEL_REGISTRY, 'model_type')
+    check_model(_check_type(opt['model_type'], MODEL_REGISTRY, 'model_type'))
     for phase, dataset in opt['datasets'].items():
         allowed = ('test', 'val') if task == 'test' else ('train', 'val')
         if phase.split('_')[0] not in allowed:
@@ -279,11 +282,19 @@ def _check_scale(opt):
 
 
 def _check_builds(opt, task):
-    network = check_network_builds(opt['network_g'], 'network_g', opt['path'].get('pretrain_network_g') is not None)
+    real = opt['path'].get('pretrain_network_g') is not None
+    network = check_network_builds(opt['network_g'], 'network_g', real)
+    check_memory(opt, network)
     if task != 'test':
-        check_training_builds(opt['train'], 'train')
+        try_training(opt['train'], 'train')
+        try_optimizer_of_model(MODEL_REGISTRY.get(opt['model_type']), opt['train'])
     if task == 'search':
-        check_training_builds(opt['derive']['train'], 'derive.train')
+        try_training(opt['derive']['train'], 'derive.train')
         check_search(opt, network)
+    else:
+        here = torch.device('meta') if next(network.parameters()).is_meta else device_of_run(opt['num_gpu'])
+        side = (opt['datasets'].get('train') or {}).get('gt_size', 64 * opt['scale']) // opt['scale']
+        try_network(network, _network(opt), opt['scale'], side, here)
+    try_metrics((opt.get('val') or {}).get('metrics') or {}, opt['scale'])
     check_precisions(opt, network)
     check_weights(opt, {'network_g': network})

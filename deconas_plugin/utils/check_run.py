@@ -8,6 +8,12 @@ import torch
 from basicsr.utils.registry import METRIC_REGISTRY
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.utils.device import device_of_run
+from deconas_plugin.utils.memory import total_memory
+
+# Beyond any use, and small enough to be built.
+MOST_OF = {'num_feat': 4096, 'num_block': 256, 'num_layer': 32, 'num_in_ch': 64, 'num_out_ch': 64, 'num_hidden': 4096,
+           'num_lstm_layer': 32}
 
 
 def check_run(opt, task):
@@ -42,6 +48,37 @@ def _check_resume_state(path):
     """Raise an OptionError unless the training state that ``path.resume_state`` names is there."""
     if path is not None and not Path(path).expanduser().is_file():
         raise OptionError(f'path.resume_state: {path} does not exist; train it first, or name another file')
+
+
+def check_model(model):
+    """Raise an OptionError for models of BasicSR that need more than ``network_g`` and pairs of images."""
+    if model.__module__.startswith('basicsr.') and model.__name__ not in ('SRModel', 'SwinIRModel'):
+        raise OptionError(f'model_type: expected DeCoNASModel or SRModel, got {model.__name__!r}, which needs other '
+                          'networks, losses or data than these tools have options for; use it with BasicSR itself')
+
+
+def check_sizes(opt):
+    """Raise an OptionError for networks so large that building them would not end."""
+    for section in ('network_g', 'network_c'):
+        for key, value in (opt.get(section) or {}).items():
+            most = MOST_OF.get(key)
+            for number in value if isinstance(value, list) else [value]:
+                if most and isinstance(number, (int, float)) and number > most:
+                    raise OptionError(f'{section}.{key}: expected at most {most}, got {number!r}')
+
+
+def check_memory(opt, network):
+    """Check that the weights of a network, and in training their gradients and averages, fit into memory.
+
+    Raises:
+        OptionError: They do not.
+    """
+    device = device_of_run(opt['num_gpu'])
+    free = torch.cuda.get_device_properties(device).total_memory if device.type == 'cuda' else total_memory()
+    needed = sum(parameter.numel() for parameter in network.parameters()) * 4 * (4 if 'train' in opt else 1)
+    if needed > free:
+        raise OptionError(f'network_g: expected a network that fits into the {free / 2**30:.0f} GiB of this machine, '
+                          f'got one that takes {needed / 2**30:,.0f}; lower num_feat or num_block')
 
 
 def _check_gpus(num_gpu):

@@ -1,12 +1,11 @@
 """Checks that the weights which ``path`` names are those of the networks that they are to be loaded into."""
 from pathlib import Path
 
-from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
+from basicsr.utils.registry import MODEL_REGISTRY
 
 from deconas_plugin.errors import OptionError, WeightsError
 from deconas_plugin.models.checkpointing import CheckpointMixin
 from deconas_plugin.utils.state_files import load_state
-from deconas_plugin.utils.trial_build import refusals
 from deconas_plugin.utils.weights import check_state
 
 
@@ -15,8 +14,7 @@ def check_weights(opt, networks):
 
     Args:
         opt (dict): Options whose sections, keys and types have been checked, with defaults.
-        networks (dict[str, Module | None]): By key such as ``network_g``: what was built on trial, with real buffers;
-            None to build it here.
+        networks (dict[str, Module]): By key such as ``network_g``: what was built on trial, with real buffers.
 
     Raises:
         OptionError: The model does not read such a file.
@@ -41,7 +39,7 @@ def check_weights(opt, networks):
                 _check_plain(state, found, file, opt['model_type'])
             if network == 'network_g' and not opt['path']['strict_load_g']:
                 continue
-            check_state(net or _built(opt[network], network), state, file)
+            check_state(net, state, file)
         except WeightsError as error:
             raise WeightsError(f'{key}: {error}') from error
 
@@ -54,9 +52,3 @@ def _check_plain(state, found, file, model_type):
     if problem:
         raise WeightsError(f'{file}: it {problem}, and {model_type} reads what BasicSR writes; set model_type: '
                            'DeCoNASModel, which reads this too')
-
-
-def _built(options, name):
-    keywords = {key: value for key, value in options.items() if key != 'type'}
-    with refusals(name, f'{options["type"]} cannot be built from {keywords}'):
-        return ARCH_REGISTRY.get(options['type'])(**keywords)

@@ -1,5 +1,6 @@
 """Memory of the process on a CPU."""
 import ctypes
+import os
 import sys
 
 # Parameters of glibc's mallopt, from malloc.h.
@@ -27,3 +28,10 @@ def give_back_freed_memory():
     libc = ctypes.CDLL(None) if sys.platform == 'linux' else None
     if hasattr(libc, 'malloc_trim'):
         libc.malloc_trim(0)
+
+
+def total_memory():
+    """float: Bytes of the machine; infinity where the system does not tell."""
+    if not hasattr(os, 'sysconf'):
+        return float('inf')
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')

@@ -101,13 +101,13 @@ DATASET = {
     'use_hflip': boolean('Flip half of the patches', True),
     'use_rot': boolean('Rotate patches by 0, 90, 180 or 270 degrees', True),
     'use_channel_shuffle': boolean('DeCoNASPatchDataset: put the colour channels of patches into a random order'),
-    'color': text('y for luma only', None),
+    'color': text('y for luma only', None, ('y', 'rgb')),
     'mean': Key('list', 'Subtracted from every channel (the networks here do it themselves)', None),
     'std': Key('list', 'Every channel is divided by it', None),
     'use_shuffle': boolean('Read by older BasicSR only; training always shuffles', True),
     'num_worker_per_gpu': integer('Processes that load training data; 0: the training loads it itself', 0, 0, 512),
     'batch_size_per_gpu': integer('Patches per weight step and process', 16),
-    'dataset_enlarge_ratio': integer('Repeats of the data in one epoch', 1),
+    'dataset_enlarge_ratio': integer('Repeats of the data in one epoch', 1, maximum=10**5),
     'prefetch_mode': text('Prefetcher for training data; cuda needs a GPU and pin_memory', None, ('cpu', 'cuda')),
     'num_prefetch_queue': integer('Batches that the cpu prefetcher holds', 1),
     'pin_memory': boolean('Page-locked host memory, for CUDA'),
@@ -139,7 +139,8 @@ TRAIN = {
     'max_minutes': positive('Wall-clock limit, minutes: the run saves and ends in good order, and --auto_resume goes '
                             'on; none if left out', None),
     'warmup_iter': integer('Weight steps over which the learning rate rises; -1 for none', -1, -1),
-    'ema_decay': number('Decay of the moving average of the weights, which is validated and shipped; 0 for none', 0),
+    'ema_decay': Key('number', 'Decay of the moving average of the weights, which is validated and shipped; 0 for none',
+                     0, 0, maximum=0.999999),
     'ema_warmup': boolean('Whether that average spans at most the last tenth of the steps so far, so that it forgets '
                           'the initial weights', True),
     'optim_g': mapping('Optimizer of network_g: a type of torch.optim and its keywords'),
@@ -173,15 +174,15 @@ LOGGER = {
 SEARCH = {
     'warmup_iter': integer('Weight steps before the first controller round', REQUIRED, 0),
     'controller_freq': integer('Weight steps between controller rounds'),
-    'controller_steps': integer('Controller steps of a round'),
-    'num_samples': integer('Genotypes that are scored in a controller step', 1),
+    'controller_steps': integer('Controller steps of a round', maximum=10**6),
+    'num_samples': integer('Genotypes that are scored in a controller step', 1, maximum=10**4),
     'shared_genotype': boolean('With several processes: all train one genotype in a weight step, not each its own'),
     'min_entropy': number('Warn when the entropy of the controller falls below it, nats per bit', 0.05),
     'strategy': mapping('Search strategy: reinforce, random, evolution or nsga2, and its keywords'),
     'weight_sampling': text('Genotypes of weight steps: drawn by the strategy, uniform until the end of the warm-up, '
                             'always uniform, uniform in complementary pairs, or smallest, largest and uniform in turns',
                             'strategy', WEIGHT_SAMPLING),
-    'genotypes_per_step': integer('Genotypes that a weight step trains with the same patches', 1),
+    'genotypes_per_step': integer('Genotypes that a weight step trains with the same patches', 1, maximum=100),
     'penalty': Key('list', 'What complexity costs; a list, the costs add up; [] for nothing', REQUIRED, keys={
         'type': text('Registered complexity measure: params, mult_adds, latency or paper'),
         'weight': number('Price in dB of the whole network; with a target, of an excess as large as the target'),
@@ -191,7 +192,7 @@ SEARCH = {
     'latency_table': text('File of tools/latency.py; the measure latency needs it', None),
     'reward': mapping('What rewards are measured on', REQUIRED, {
         'dataset': mapping('Held-out images; gt_size is the size of a patch, HR pixels', REQUIRED, DATASET),
-        'num_patches': integer('Patches of the whole reward set'),
+        'num_patches': integer('Patches of the whole reward set', maximum=10**6),
         'batch_size': integer('Patches of a controller step'),
         'test_y_channel': boolean('PSNR on luma instead of RGB'),
         'precision': text('Of scoring', 'float32', PRECISION),
@@ -199,7 +200,7 @@ SEARCH = {
 }
 
 DERIVE = {
-    'num_samples': integer('Genotypes to score besides the greedy one', REQUIRED, 0),
+    'num_samples': integer('Genotypes to score besides the greedy one', REQUIRED, 0, 10**5),
     'max_params': number('Most parameters', None),
     'max_mult_adds': number('Most Mult-Adds @720p', None),
     'max_latency': number('Largest latency, ms by search.latency_table', None),

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 
 import torch
 from basicsr.models import lr_scheduler
-from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY
 
 from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.training.schedules import WarmupCosineLR
@@ -11,40 +11,15 @@ from deconas_plugin.utils.device import device_of_run
 from deconas_plugin.utils.precision import resolve_precision
 
 # What constructors raise for values that they cannot take.
-REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
+            ValueError)
+OURS = ('DeCoNASNet', 'DeCoNASSuperNet')
 SCHEDULERS = {'MultiStepLR': lr_scheduler.MultiStepRestartLR, 'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
               'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR, 'WarmupCosineLR': WarmupCosineLR}
 
 
-def check_training_builds(train, name):
-    """Build optimizer, scheduler and pixel loss of a training section.
-
-    Args:
-        train (dict): The section, its keywords checked.
-        name (str): Its place, for messages.
-
-    Raises:
-        OptionError: One of them does not take its values, or the schedule ends before the training.
-    """
-    optimizer = _built(getattr(torch.optim, train['optim_g']['type']), train['optim_g'], f'{name}.optim_g',
-                       [torch.nn.Parameter(torch.zeros(1))])
-    scheduler = train['scheduler']
-    if scheduler['type'] not in SCHEDULERS:
-        raise OptionError(f'{name}.scheduler.type: expected one of {", ".join(SCHEDULERS)}, '
-                          f'got {scheduler["type"]!r}')
-    of_training = [train['total_iter'], train.get('warmup_iter', -1)] * (scheduler['type'] == 'WarmupCosineLR')
-    _built(SCHEDULERS[scheduler['type']], scheduler, f'{name}.scheduler', optimizer, *of_training)
-    periods = scheduler.get('periods')
-    if periods is not None and sum(periods) < train['total_iter']:
-        raise OptionError(f'{name}.scheduler.periods: expected a sum of at least total_iter = {train["total_iter"]}, '
-                          f'got {sum(periods)}')
-    for key in ('pixel_opt', 'frequency_opt'):
-        if train.get(key):
-            _built(LOSS_REGISTRY.get(train[key]['type']), train[key], f'{name}.{key}')
-
-
 def check_network_builds(network, name, real=False):
-    """Build a network of this project without memory for its weights; others may not stand that.
+    """Build a network: of this project without memory for its weights; others may not stand that.
 
     Args:
         network (dict): Its options.
@@ -52,17 +27,15 @@ def check_network_builds(network, name, real=False):
         real (bool): Whether it shall have weights all the same, to be compared with those of a file.
 
     Returns:
-        DeCoNASSkeleton | None: The network, on the meta device unless it has weights; None for others.
+        Module: The network, one of this project on the meta device unless it is to have weights.
 
     Raises:
         OptionError: It does not take its values.
     """
-    if network['type'] not in ('DeCoNASNet', 'DeCoNASSuperNet'):
-        return None
     # Pretrained weights are compared with the network, and that takes real ones.
-    real = real or network.get('pretrained') is not None
+    real = real or network['type'] not in OURS or network.get('pretrained') is not None
     with torch.random.fork_rng(devices=[]), torch.device('cpu' if real else 'meta'):
-        return _built(ARCH_REGISTRY.get(network['type']), network, name)
+        return build(ARCH_REGISTRY.get(network['type']), network, name)
 
 
 def check_precisions(opt, network):
@@ -70,7 +43,7 @@ def check_precisions(opt, network):
 
     Args:
         opt (dict): Options whose sections, keys and types have been checked.
-        network (DeCoNASSkeleton | None): What :func:`check_network_builds` has returned.
+        network (Module): What :func:`check_network_builds` has returned.
 
     Raises:
         OptionError: The device does not compute one of them.
@@ -86,7 +59,18 @@ def check_precisions(opt, network):
             resolve_precision(section['precision'], device, key=f'{name}.precision', **sizes)
 
 
-def _built(constructor, section, name, *args):
+def build(constructor, section, name, *args):
+    """What a constructor makes of the keywords of a section.
+
+    Args:
+        constructor (callable): What the ``type`` of the section names.
+        section (dict): The options.
+        name (str): Their place, for messages.
+        *args: Goes before the keywords.
+
+    Raises:
+        OptionError: It does not take them.
+    """
     keywords = {key: value for key, value in section.items() if key != 'type'}
     with refusals(name, f'{section["type"]} cannot be built from {keywords}'):
         return constructor(*args, **keywords)

@@ -31,7 +31,7 @@ def _import_module(name):
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name:
+        if error.name != name and not name.startswith(f'{error.name}.'):
             raise
         raise OptionError(f'plugins: no module named {name!r}; expected a Python file or an importable '
                           'module') from error
