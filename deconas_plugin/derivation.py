@@ -61,12 +61,12 @@ def run_derivation(folder,
 
     def scored():
         scores = derive(experiment.strategy, experiment.reward, experiment.reward_set, experiment.counter, num_samples,
-                        budget, experiment.opt['search']['reward']['batch_size'])
+                        budget, experiment.opt['search']['reward']['batch_size'], experiment.opt['manual_seed'])
         return scores, _signal(experiment, scores)
 
     if halving:
         results = _results(experiment, {'num_samples': num_samples, **vars(budget), **vars(halving)})
-        # Kept as well, because some strategies draw candidates.
+        # Kept as well, as scoring takes its time.
         scores, signal = _read(results.get('candidates', lambda: _plain(*scored())), experiment)
         halved = Halving(experiment, halving, results)
         rungs, state = halved.run(scores), halved.state

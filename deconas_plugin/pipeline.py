@@ -36,6 +36,7 @@ from deconas_plugin.training.setup import complete_options, seed_generators
 from deconas_plugin.training.signals import StopRequest
 from deconas_plugin.utils.atomic import explained, save_text
 from deconas_plugin.utils.check_options import check_options
+from deconas_plugin.utils.check_search import check_rounds
 from deconas_plugin.utils.option_defaults import with_defaults
 from deconas_plugin.utils.options import load_options, option_text, read_text, save_options
 from deconas_plugin.utils.paths import project_root, shown
@@ -44,7 +45,7 @@ from deconas_plugin.visual.report import write_report
 
 def run_search(args, root=None):
     """Search, derive, and report. See :func:`run_training`."""
-    opt = run_training('search', args, root)
+    opt = run_training('search', args, root, check_rounds)
     if opt['rank'] == 0:
         run_derivation(opt['path']['experiments_root'])
         print(f'Report: {shown(write_report(opt["path"]["experiments_root"]))}')
@@ -79,13 +80,14 @@ def run_test(args):
             sys.argv = own
 
 
-def run_training(task, args, root=None):
+def run_training(task, args, root=None, check=None):
     """Check an option file and train with it, with the files and log lines of BasicSR's ``train_pipeline``.
 
     Args:
         task (str): 'search' or 'train'.
         args (argparse.Namespace): What tools/search.py parses.
         root (Path | None): Folder of ``experiments``. Default: the checkout, or the current folder.
+        check (Callable[[dict], None] | None): Called with the checked options, to refuse more.
 
     Returns:
         dict: The options of the run.
@@ -95,6 +97,8 @@ def run_training(task, args, root=None):
         Interrupted: A signal or train.max_minutes asked to stop; the last step has been saved.
     """
     given = checked_options(task, args.opt, args.force_yml)
+    if check:
+        check(given)
     with process_group(args.launcher, given['num_gpu'], given.get('dist_params'), args.local_rank):
         opt = complete_options(given, args, root or project_root())
         torch.backends.cudnn.benchmark = True

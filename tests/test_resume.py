@@ -54,7 +54,7 @@ def test_the_best_network_is_kept(finished):
     models = finished['train'][1]
     best = models['state']['best_metric_results']['val']['psnr']
     assert best['iter'] in (5, 10, 12)
-    assert set(models['net_g_best.pth']) == {'params', 'params_ema'}
+    assert set(models['net_g_best.pth']) == {'params', 'params_ema', 'iter'}
 
 
 def test_workers_do_not_matter_to_the_patch_dataset(tmp_path, finished):

@@ -20,9 +20,11 @@ class CheckpointMixin:
 
     Attributes:
         run_state (dict): What the training pipeline adds to a state: its options and its place in the data.
+        current_iter (int): Weight steps so far.
     """
 
     run_state = {}
+    current_iter = 0
 
     def save(self, epoch, current_iter):
         """Save the networks, then the training state: where the state is, the checkpoint is whole.
@@ -48,6 +50,8 @@ class CheckpointMixin:
         nets, keys = (value if isinstance(value, list) else [value] for value in (net, param_key))
         states = {key: {name: tensor.cpu() for name, tensor in self.get_bare_model(net).state_dict().items()}
                   for net, key in zip(nets, keys, strict=True)}
+        # Of 'latest' and 'best' nothing else tells it; BasicSR reads past it.
+        states['iter'] = self.current_iter
         save_tensors(states, Path(self.opt['path']['models'], f'{net_label}_{current_iter}.pth'))
 
     def save_training_state(self, epoch, current_iter):
@@ -76,6 +80,7 @@ class CheckpointMixin:
                                    if key not in SCHEDULER_COUNTS}}
                       for saved, scheduler in zip(resume_state['schedulers'], self.schedulers, strict=True)]
         super().resume_training({**resume_state, 'schedulers': schedulers})
+        self.current_iter = resume_state['iter']
         if 'random' not in resume_state:
             return
         if self.scaler.is_enabled() and resume_state['scaler']:

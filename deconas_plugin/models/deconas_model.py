@@ -117,6 +117,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
             self.gt = self._to_device(data['gt'])
 
     def optimize_parameters(self, current_iter):
+        self.current_iter = current_iter
         self.optimizer_g.zero_grad(set_to_none=True)
         with autocast(self.precision, self.device):
             self.output = self.train_forward()

@@ -105,7 +105,6 @@ class DeCoNASSearchModel(DeCoNASModel):
         return net(self.lq, self.strategy.candidates(0)[0])
 
     def optimize_parameters(self, current_iter):
-        self.current_iter = current_iter
         super().optimize_parameters(current_iter)
         self.log_dict.update(self.round_log)
         if current_iter > self.search_opt['warmup_iter'] and current_iter % self.search_opt['controller_freq'] == 0:

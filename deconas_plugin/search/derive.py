@@ -1,7 +1,13 @@
 """Derivation: from a searched controller and its shared weights to one network."""
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
+from basicsr.utils import set_random_seed
+
 from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.training.random_state import capture_random_state, restore_random_state
 
 MAX_DRAWS = 100
 
@@ -26,7 +32,7 @@ class Budget:
         return all(figures[name] <= limit for name, limit in limits.items() if limit is not None)
 
 
-def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_size):
+def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_size, seed=0):
     """Score candidates on the whole reward set with shared weights.
 
     Args:
@@ -37,6 +43,7 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
         num_samples (int): Genotypes within the budget, besides the best guess.
         budget (Budget): Hard limits.
         batch_size (int): Patches per forward pass.
+        seed (int): Of what the strategy draws: the same candidates every time, wherever it runs.
 
     Returns:
         list[Score]: Of different genotypes within the budget, best reward first.
@@ -46,9 +53,34 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
     """
     if budget.max_latency is not None and counter.latency_table is None:
         raise DeCoNASError('derive.max_latency: expected a search with search.latency_table, or --latency-table')
-    candidates = _candidates(strategy, counter, num_samples, budget)
+    with seeded_draws(seed):
+        candidates = _candidates(strategy, counter, num_samples, budget)
     batches = list(reward_set.batches(batch_size))
-    return sorted(reward.score(candidates, batches), key=lambda score: score.reward, reverse=True)
+    return sorted(_scores(reward, candidates, batches), key=lambda score: score.reward, reverse=True)
+
+
+def _scores(reward, candidates, batches):
+    """list[Score]: On a CPU candidates share the threads, one each: what one earns then does not depend on how many
+    threads there are, as it would where several add up the sums of one convolution."""
+    if any(lq.device.type != 'cpu' for lq, _ in batches):
+        return reward.score(candidates, batches)
+    with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1, )) as pool:
+        found = pool.map(lambda genotype: reward.score([genotype], batches)[0], candidates)
+        return list(found)
+
+
+@contextmanager
+def seeded_draws(seed):
+    """Context in which draws depend on nothing but a seed: generators begin anew, and one thread computes, so that
+    sums are added in one order. Afterwards all is as it was before."""
+    before, threads = capture_random_state(), torch.get_num_threads()
+    set_random_seed(seed)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        restore_random_state(before)
 
 
 def _candidates(strategy, counter, num_samples, budget):

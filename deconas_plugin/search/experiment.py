@@ -1,7 +1,6 @@
 """A search on disk: its options and a checkpoint, ready to derive from."""
 import hashlib
 import math
-import re
 from pathlib import Path
 
 import torch
@@ -12,7 +11,7 @@ from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.models.deconas_search_model import build_counter, build_reward, build_reward_set
 from deconas_plugin.search.history import read_history
 from deconas_plugin.search.strategy import build_strategy
-from deconas_plugin.utils.state_files import load_state
+from deconas_plugin.utils.state_files import load_state, newest_weights
 from deconas_plugin.utils.user_code import import_user_code
 from deconas_plugin.utils.weights import check_state
 
@@ -42,6 +41,8 @@ class SearchExperiment:
         self.supernet.to(self.device, memory_format=torch.channels_last).eval()
         self.controller = build_network({**self.opt['network_c'], 'space': self.supernet.space})
         self._load(self.controller, 'net_c')
+        # So that no order in which a processor adds can tip what it draws.
+        self.controller.double()
         self.counter = build_counter(self.opt, self.supernet)
         self.strategy = build_strategy(self.controller, self.opt['search']['strategy'], self.opt['manual_seed'],
                                        self.counter)
@@ -52,7 +53,7 @@ class SearchExperiment:
 
     @property
     def digest(self):
-        """str: Tells the supernet's weights from others. The iteration does not: that of ``latest`` is in no file."""
+        """str: Tells the supernet's weights from others."""
         weights = self.folder / 'models' / f'net_g_{self.iteration}.pth'
         return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
 
@@ -66,18 +67,11 @@ class SearchExperiment:
         return opt
 
     def _latest(self):
-        names = [path.stem.removeprefix('net_c_') for path in (self.folder / 'models').glob('net_c_*.pth')]
-        numbers = [int(name) for name in names if re.fullmatch(r'\d+', name)]
-        if not numbers and 'latest' not in names:
+        newest = newest_weights(self.folder / 'models', 'net_c', self.opt['train']['total_iter'])
+        if newest is None:
             raise DeCoNASError(f'{self.folder}: no checkpoint yet (models/net_c_*.pth)')
-        return 'latest' if not numbers or 'latest' in names and self._has_ended(max(numbers)) else max(numbers)
-
-    def _has_ended(self, last):
-        """bool: Whether ``latest``, which the end of a run writes, is newer than checkpoint ``last`` and than the
-        options, which every start of the run writes: a run that went on has left it behind."""
-        times = [(self.folder / name).stat().st_mtime_ns
-                 for name in ('models/net_c_latest.pth', f'models/net_c_{last}.pth', 'options.yml')]
-        return times[0] == max(times)
+        name = newest.stem.removeprefix('net_c_')
+        return int(name) if name.isdecimal() else name
 
     def _load(self, net, label):
         path = self.folder / 'models' / f'{label}_{self.iteration}.pth'

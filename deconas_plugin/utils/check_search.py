@@ -32,6 +32,21 @@ def check_search(opt, supernet):
         HalvingOptions(**opt['derive']['halving']).check(opt, opt['derive']['num_samples'])
 
 
+def check_rounds(opt):
+    """Check that a search gets to a controller round, without which its controller is as random as at the start.
+
+    Raises:
+        OptionError: There is none within its weight steps.
+    """
+    search, total = opt['search'], opt['train']['total_iter']
+    first = (search['warmup_iter'] // search['controller_freq'] + 1) * search['controller_freq']
+    if first > total:
+        key = 'warmup_iter' if search['warmup_iter'] >= total else 'controller_freq'
+        raise OptionError(f'search.{key}: expected a controller round within train.total_iter = {total}, and '
+                          f'with warmup_iter = {search["warmup_iter"]} and controller_freq = '
+                          f'{search["controller_freq"]} the first comes at {first}; lower {key}, or raise total_iter')
+
+
 def _check_strategy(opt, space, counter):
     """One controller step, with rewards that teach nothing; the random state stays as it is."""
     network = {key: value for key, value in opt['network_c'].items() if key != 'type'}

@@ -101,6 +101,32 @@ def read_pth(path):
                            'write it again') from error
 
 
+def newest_weights(folder, label, total_iter):
+    """The weight file of a run that is newest by the iteration that it was saved at, whatever its date is.
+
+    Args:
+        folder (str | Path): ``models`` of an experiment.
+        label (str): ``net_g`` or ``net_c``.
+        total_iter (int): Of the run's options: when ``latest`` was saved by a version that did not write it down.
+
+    Returns:
+        Path | None: ``<label>_<iter>.pth`` or ``<label>_latest.pth``, the latter where both are of one iteration;
+        None where there is neither.
+
+    Raises:
+        WeightsError: ``latest`` is unreadable.
+    """
+    folder = Path(folder)
+    iterations = {path: int(name) for path in folder.glob(f'{label}_*.pth')
+                  if (name := path.stem.removeprefix(f'{label}_')).isdecimal()}
+    latest = folder / f'{label}_latest.pth'
+    if latest.is_file():
+        content = read_pth(latest)
+        saved = content.get('iter') if isinstance(content, dict) else None
+        iterations[latest] = saved if isinstance(saved, int) else total_iter
+    return max(iterations, key=lambda path: (iterations[path], path == latest), default=None)
+
+
 def _load_pth(path, keys):
     content = read_pth(path)
     if isinstance(content, dict) and 'optimizers' in content:

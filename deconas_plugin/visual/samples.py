@@ -13,7 +13,7 @@ from basicsr.utils.matlab_functions import imresize
 
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.errors import DataError, WeightsError
-from deconas_plugin.utils.state_files import load_state
+from deconas_plugin.utils.state_files import load_state, newest_weights
 from deconas_plugin.utils.weights import load_network
 
 CROP = 168  # HR pixels, divisible by 2, 3 and 4
@@ -52,18 +52,19 @@ def sample_network(experiment):
     inherited = experiment.folder / 'derived' / 'net_g_inherited.pth'
     if inherited.is_file():
         return load_network(inherited), 'the derived network with weights inherited from the supernet'
-    weights = sorted((experiment.folder / 'models').glob('net_g_*.pth'), key=lambda path: path.stat().st_mtime)
-    if not weights:
+    total_iter = (experiment.options.get('train') or {}).get('total_iter', 0)
+    weights = newest_weights(experiment.folder / 'models', 'net_g', total_iter)
+    if weights is None:
         raise DataError('no weights in models/ yet')
     if experiment.network.get('type') != 'DeCoNASSuperNet':
-        return load_network(weights[-1]), f'the network of {weights[-1].name}'
+        return load_network(weights), f'the network of {weights.name}'
     supernet = DeCoNASSuperNet(**{key: value for key, value in experiment.network.items() if key != 'type'})
     try:
-        supernet.load_state_dict(load_state(weights[-1])[0])
+        supernet.load_state_dict(load_state(weights)[0])
     except RuntimeError as error:
-        raise WeightsError(f'{weights[-1].name} does not belong to network_g of the options') from error
+        raise WeightsError(f'{weights.name} does not belong to network_g of the options') from error
     net = supernet.derive(experiment.genotype).eval()
-    return net, f'the best genotype of the last round with the weights of {weights[-1].name}'
+    return net, f'the best genotype of the last round with the weights of {weights.name}'
 
 
 def validation_pairs(options, count=3):
