@@ -118,6 +118,24 @@ def test_what_is_not_chosen_gets_no_gradient(name):
                 for key in used if not key.endswith('.bias')} == expected
 
 
+def test_light_networks_train_in_bf16():
+    torch.manual_seed(0)
+    supernet = DeCoNASSuperNet(space='light', num_feat=32, num_block=2, num_layer=2).to(
+        memory_format=torch.channels_last)
+    x = torch.rand(8, 3, 32, 32).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        supernet.upsample[0].weight.normal_(0, 0.01)
+    for attention in ATTENTIONS:
+        genotype = Genotype.from_text(supernet.space, f'v2 {attention} relu 1111 11111111')
+        for _ in range(4):  # what is undefined is not always NaN
+            supernet.zero_grad(set_to_none=True)
+            with torch.autocast('cpu', dtype=torch.bfloat16):
+                output = supernet(x, genotype)
+            output.float().square().mean().backward()
+            for name, parameter in supernet.named_parameters():
+                assert parameter.grad is None or parameter.grad.isfinite().all(), (attention, name)
+
+
 @pytest.mark.parametrize('name', VARIANTS)
 def test_texts_and_dictionaries_come_back(name, tmp_path):
     space = space_of(name)

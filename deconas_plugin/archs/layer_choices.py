@@ -1,6 +1,7 @@
 """What a genotype chooses for all layers: the activation, and the attention beside the channels'."""
 from functools import partial
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -44,6 +45,8 @@ class SpatialAttention(nn.Module):
         bias = self.squeeze.bias.view(1, -1, 1, 1)
         squeezed = F.relu(F.conv2d(x, self.squeeze.weight) * scale + bias)
         # By its weights alone: in a narrow network of a supernet they are fewer than the module was built with.
-        around = F.conv2d(squeezed, self.field.weight, self.field.bias, padding=SPATIAL_RADIUS, dilation=DILATION,
-                          groups=squeezed.shape[1])
+        # Not in bf16: on a CPU oneDNN (seen in torch 2.13) gives NaN as the gradient of such a weight.
+        with torch.autocast(x.device.type, enabled=False):
+            around = F.conv2d(squeezed.to(self.field.weight.dtype), self.field.weight, self.field.bias,
+                              padding=SPATIAL_RADIUS, dilation=DILATION, groups=squeezed.shape[1]).to(squeezed.dtype)
         return x * (2 * scale * self.excite(around + squeezed).sigmoid())
