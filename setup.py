@@ -22,9 +22,10 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     python_requires='>=3.10,<3.13',  # BasicSR 1.4.2 cannot be built from Python 3.13 on
-    packages=[*find_packages(include=['deconas_plugin', 'deconas_plugin.*']), 'deconas_tools'],
-    package_dir={'deconas_tools': 'tools'},
-    package_data={'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html', '**/*.css', 'zoo/*.pth']},
+    packages=[*find_packages(include=['deconas_plugin', 'deconas_plugin.*']), 'deconas_tools', 'deconas_options'],
+    package_dir={'deconas_tools': 'tools', 'deconas_options': 'options'},
+    package_data={'deconas_options': ['*.yml', '*.json', '*.md'],
+                  'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html', '**/*.css', 'zoo/*.pth']},
     entry_points={'console_scripts': [f'deconas-{tool} = deconas_tools.{tool}:main' for tool in TOOLS]},
     install_requires=[
         'addict',

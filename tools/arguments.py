@@ -16,11 +16,19 @@ def at_least(minimum):
 positive = at_least(1)
 
 
+def option_file(name):
+    """str: The type of an argument that names an option file, one of the plugin included."""
+    # Only where one is read: importing the plugin takes seconds, and --help shall not.
+    from deconas_plugin.utils import paths
+    return paths.option_file(name)
+
+
 def training_parser(description, examples):
     """argparse.ArgumentParser: For a tool that runs one of BasicSR's pipelines."""
     parser = argparse.ArgumentParser(
         description=description, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('-opt', required=True, metavar='FILE', help='option file (YAML)')
+    parser.add_argument('-opt', required=True, metavar='FILE', type=option_file,
+                        help='option file (YAML), or the name of one that comes with the plugin')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='job launcher')
     parser.add_argument('--auto_resume', action='store_true', help='continue from the newest training state')
     parser.add_argument('--debug', action='store_true', help="BasicSR's debug mode: log and save often")

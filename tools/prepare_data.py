@@ -10,6 +10,8 @@ EXAMPLES = """examples:
     python tools/prepare_data.py --hr DIV2K_train_HR --scale 2 --split train=0001-0750 reward=0751-0800
   the same with DIV2K's own LR images:
     python tools/prepare_data.py --hr DIV2K_train_HR --lr DIV2K_train_LR_bicubic/X2 --scale 2
+  a folder of your own photographs, with the option file of a search on them:
+    python tools/prepare_data.py --hr photos --scale 2 --write-options my.yml --like search_x2_quick
   a test set in any of the usual layouts (HR + LRbicx2, image_SRF_2, *_HR.png + *_LR.png, HR images only):
     python tools/prepare_data.py --test-set --hr downloads/Set5 --name Set5 --scale 2
   the photographs that come with scikit-image, without any download:
@@ -33,10 +35,14 @@ def build_parser():
     parser.add_argument('--test-set', action='store_true', help='write GTmod<scale> and LRbicx<scale> folders of whole '
                         'images instead of databases of sub-images')
     parser.add_argument('--name', help='name of the data set (default: DIV2K, or that of the --hr folder for a test '
-                        'set)')
+                        'set and with --write-options)')
     parser.add_argument('--out', metavar='DIR', help='output folder (default: datasets/NAME)')
-    parser.add_argument('--split', nargs='+', metavar='NAME=FIRST-LAST', help='databases by ranges of image names '
-                        '(default: one, train, of all images)')
+    parser.add_argument('--split', nargs='+', metavar='NAME=PART', help='databases by ranges of image names '
+                        '(train=0001-0750), shares (train=80%%) or numbers of images (train=50); default: one, train, '
+                        'of all images, or with --write-options a share for each purpose')
+    parser.add_argument('--write-options', metavar='FILE', help='write an option file for this data too')
+    parser.add_argument('--like', metavar='NAME', help='which option file to write it like: of the plugin, such as '
+                        'search_x2_quick, or one of your own (default: search_x<scale>)')
     parser.add_argument('--size', type=positive, help='side of an HR sub-image (default: 480)')
     parser.add_argument('--step', type=positive, help='HR pixels between sub-images (default: 240)')
     parser.add_argument('--workers', type=positive, help='processes (default: all cores)')
@@ -48,7 +54,9 @@ def parse(argv):
     """Parse, and refuse options that would have no effect."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    only_lmdb = ('split', 'size', 'step', 'overwrite')
+    only_lmdb = ('split', 'size', 'step', 'overwrite', 'write_options')
+    if args.like and not args.write_options:
+        parser.error('--like has no effect without --write-options')
     unused = (*only_lmdb, 'lr', 'name', 'test_set', 'workers') if args.sample_photos else \
         only_lmdb if args.test_set else ()
     for option in unused:
@@ -59,37 +67,46 @@ def parse(argv):
 
 
 def prepare(args):
-    """Do what the arguments ask; returns a list of Prepared."""
+    """Do what the arguments ask; returns a list of Prepared, and the command that comes next, if there is one."""
     from deconas_plugin.data.image_io import list_images
+    from deconas_plugin.data.own_options import OwnOptions
     from deconas_plugin.data.parallel import available_cores
     from deconas_plugin.data.prepare import prepare_sub_images
     from deconas_plugin.data.sample_photos import prepare_sample_photos
     from deconas_plugin.data.splits import select_splits
     from deconas_plugin.data.test_sets import find_test_pairs, prepare_test_pairs
+    from deconas_plugin.utils.paths import tool_command, typed
 
     if args.sample_photos:
         photos = prepare_sample_photos(args.out or 'datasets/sample_photos', args.scale)
-        return [photos.train, photos.reward, photos.val]
+        return [photos.train, photos.reward, photos.val], ''
     workers = args.workers or available_cores()
-    name = args.name or (os.path.basename(os.path.abspath(args.hr)) if args.test_set else 'DIV2K')
+    of_folder = args.test_set or args.write_options
+    name = args.name or (os.path.basename(os.path.abspath(args.hr)) if of_folder else 'DIV2K')
     out = args.out or os.path.join('datasets', name)
     if args.test_set:
         pairs, missing = find_test_pairs(args.hr, args.scale, args.lr)
         prepared = prepare_test_pairs(pairs, out, args.scale, workers=workers)
         prepared.skipped.update(missing)
-        return [prepared]
+        return [prepared], ''
     passed_over = {}
     images = list_images(args.hr, passed_over)
-    splits = select_splits(images, args.split) if args.split else {'train': images}
-    prepared = [prepare_sub_images(
+    own = None
+    if args.write_options:
+        own = OwnOptions(args.write_options, args.like or f'search_x{args.scale}', args.split)
+    parts = own.parts if own else args.split
+    splits = select_splits(images, parts) if parts else {'train': images}
+    prepared = {split: prepare_sub_images(
         chosen, out, args.scale, name=name, split=split, lr_folder=args.lr, size=args.size or 480,
-        step=args.step or 240, workers=workers, overwrite=args.overwrite) for split, chosen in splits.items()]
-    prepared[0].skipped.update(passed_over)
-    return prepared
+        step=args.step or 240, workers=workers, overwrite=args.overwrite) for split, chosen in splits.items()}
+    next(iter(prepared.values())).skipped.update(passed_over)
+    if own:
+        own.write(name, args.scale, prepared)
+    return list(prepared.values()), f'{tool_command(own.task)} -opt {typed(own.path)}' if own else ''
 
 
-def report(prepared):
-    """Print the paths as options read them, then notes, then what was left out; returns the exit code."""
+def report(prepared, command):
+    """Print the paths as options read them, notes, what was left out and what comes next; returns the exit code."""
     for pair in prepared:
         print(f'dataroot_gt: {pair.hr}\ndataroot_lq: {pair.lr}')
     for note in sorted({note for pair in prepared for note in pair.notes}):
@@ -97,13 +114,15 @@ def report(prepared):
     skipped = [reason for pair in prepared for reason in pair.skipped.values()]
     for reason in skipped:
         print(f'left out: {reason}', file=sys.stderr)
+    if command:
+        print(f'Options written. Next: {command}')
     return 1 if skipped else 0
 
 
 def main(argv=None):
     args = parse(argv)
     from deconas_plugin.utils.console import run_tool
-    return run_tool(lambda: report(prepare(args)))
+    return run_tool(lambda: report(*prepare(args)))
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Named parts of a folder of images, given as ranges of image names: `train=0001-0750`."""
+"""Named parts of a folder of images, by ranges of names (`train=0001-0750`), shares (`train=80%`) or numbers."""
 import re
 
 from deconas_plugin.errors import DataError
@@ -9,24 +9,32 @@ def natural_key(name):
     return [int(part) if part.isdigit() else part for part in re.split('([0-9]+)', name)]
 
 
-def select_splits(images, ranges):
+def select_splits(images, parts):
     """Choose the images of each split.
 
     Args:
         images (list[Path]): All images.
-        ranges (list[str]): `name=first-last`, both ends included, by image name without its ending.
+        parts (list[str]): `name=first-last`, both ends included, by image name without its ending; or `name=80%` of all
+            images or `name=50` images. Shares and numbers follow each other in the order of the names, so that
+            photographs of one scene, which mostly lie side by side, end up in one split.
 
     Returns:
         dict: split name -> list[Path], in the order given.
 
     Raises:
-        DataError: a range cannot be read, is empty, or overlaps another.
+        DataError: a part cannot be read, is empty, or overlaps another; or there are too few images.
     """
+    sizes = [re.fullmatch(r'(\w+)=(\d+)(%?)', text, re.ASCII) for text in parts]
+    if any(sizes):
+        if not all(sizes):
+            raise DataError(f'--split {parts[sizes.index(None)]}: expected shares and numbers only, or ranges only')
+        return _by_size(images, [match.groups() for match in sizes])
     splits, taken = {}, {}
-    for text in ranges:
+    for text in parts:
         match = re.fullmatch(r'(\w+)=([^-]+)-([^-]+)', text, re.ASCII)
         if not match:
-            raise DataError(f'--split {text}: expected NAME=FIRST-LAST, for example train=0001-0750')
+            raise DataError(f'--split {text}: expected NAME=FIRST-LAST, NAME=SHARE% or NAME=NUMBER, '
+                            'for example train=0001-0750 or train=80%')
         split, first, last = match.groups()
         if split in splits:
             raise DataError(f'--split {text}: {split} is given twice')
@@ -39,4 +47,23 @@ def select_splits(images, ranges):
                 raise DataError(f'--split {text}: {path.stem} is also in {taken[path]}')
             taken[path] = split
         splits[split] = chosen
+    return splits
+
+
+def _by_size(images, parts):
+    """dict: split name -> list[Path], of parts (name, digits, '%' or '')."""
+    images = sorted(images, key=lambda path: natural_key(path.stem))
+    splits, taken, percent = {}, 0, 0
+    for split, size, unit in parts:
+        text = f'--split {split}={size}{unit}'
+        if split in splits:
+            raise DataError(f'{text}: {split} is given twice')
+        count = int(size)
+        if unit:  # of sums, so that 100 % in all are all images
+            percent += count
+            count = round(len(images) * percent / 100) - round(len(images) * (percent - count) / 100)
+        if not 0 < count <= len(images) - taken:
+            raise DataError(f'{text}: asks for {count} of {len(images)} images, of which {taken} are taken')
+        splits[split] = images[taken:taken + count]
+        taken += count
     return splits

@@ -2,6 +2,7 @@
 import os
 import shlex
 import sys
+from importlib import resources
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -10,6 +11,19 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 def project_root():
     """Path: Folder of ``experiments`` and ``results``: the checkout, as in BasicSR, or else the current folder."""
     return CHECKOUT if _in_checkout() else Path.cwd()
+
+
+def shipped_option_files():
+    """dict[str, Path]: The option files that come with the plugin, by name without ending."""
+    folder = CHECKOUT / 'options' if _in_checkout() else resources.files('deconas_options')
+    return {path.name.removesuffix('.yml'): path for path in folder.iterdir() if path.name.endswith('.yml')}
+
+
+def option_file(name):
+    """str: An option file as given, or, where there is no such file, that of the plugin with this name."""
+    shipped = shipped_option_files().get(Path(name).name.removesuffix('.yml'))
+    inside = Path(name).parent.name in ('', 'options')
+    return str(shipped) if shipped and inside and not Path(name).exists() else name
 
 
 def tool_command(tool):
