@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from basicsr.utils.matlab_functions import imresize
 
-from deconas_plugin.data.bicubic import bicubic
+from deconas_plugin.data.bicubic import SHRINKING, bicubic, official_shrinking, shrink
+from deconas_plugin.errors import DataError
 
 
 def photo(height, width, seed):
@@ -25,15 +26,17 @@ def kernel(x):
     return -0.5 * x ** 3 + 2.5 * x ** 2 - 4 * x + 2 if x < 2 else 0.
 
 
-def matrix(length, scale):
-    """Dense bicubic resampling matrix in double precision, mirrored at the ends, written from the definition."""
+def matrix(length, scale, replicate=False):
+    """Dense bicubic resampling matrix in double precision, mirrored at the ends, or their pixels repeated; written from
+    the definition."""
     shrink = min(scale, 1)
     rows = np.zeros((math.ceil(length * scale), length))
     for out, row in enumerate(rows):
         centre = (out + .5) / scale - .5
         for source in range(math.floor(centre - 2 / shrink), math.ceil(centre + 2 / shrink) + 1):
             mirrored = source % (2 * length)
-            row[min(mirrored, 2 * length - 1 - mirrored)] += kernel((centre - source) * shrink)
+            place = min(max(source, 0), length - 1) if replicate else min(mirrored, 2 * length - 1 - mirrored)
+            row[place] += kernel((centre - source) * shrink)
         row /= row.sum()
     return rows
 
@@ -68,3 +71,29 @@ def test_range_is_kept_at_hard_edges():
     img[:, 24:] = 255  # bicubic overshoots here; a cast without clipping would wrap round
     wide = bicubic(img, 2)
     assert (wide[:, :40] < 64).all() and (wide[:, 56:] > 192).all()
+
+
+@pytest.mark.parametrize('factor', [2, 3, 4])
+@pytest.mark.parametrize('method', ['matlab', 'matlab-replicate'])
+def test_shrinking_rounds_after_each_of_two_passes(factor, method):
+    img = photo(24, 36, 5)
+    rows, columns = (matrix(length, 1 / factor, method == 'matlab-replicate') for length in img.shape[:2])
+    passed = np.floor(np.einsum('yh,hwc->ywc', rows, img.astype(np.float64)) + 0.5).clip(0, 255)
+    expected = np.floor(np.einsum('xw,ywc->yxc', columns, passed) + 0.5).clip(0, 255)
+    assert np.array_equal(shrink(img, factor, method), expected)
+
+
+def test_ways_of_shrinking_differ_where_they_should():
+    img = photo(120, 96, 7)
+    once, mirrored, replicated = (shrink(img, 2, method).astype(int) for method in SHRINKING)
+    assert np.array_equal(once, bicubic(img, 1 / 2))
+    differing = np.abs(mirrored - once)
+    assert differing.max() == 1 and 0.1 < differing.mean() < 0.2
+    assert np.array_equal(mirrored[3:-3, 3:-3], replicated[3:-3, 3:-3]) and not np.array_equal(mirrored, replicated)
+    with pytest.raises(DataError, match='expected one of basicsr, matlab, matlab-replicate, got .lanczos.'):
+        shrink(img, 2, 'lanczos')
+
+
+def test_published_test_sets_were_made_in_two_ways():
+    methods = {name: official_shrinking(name) for name in ('Set5', 'Set14', 'B100', 'BSD100', 'Urban100', 'mine')}
+    assert [name for name, method in methods.items() if method == 'matlab'] == ['Urban100', 'mine']

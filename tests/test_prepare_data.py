@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from basicsr.data.paired_image_dataset import PairedImageDataset
 
-from deconas_plugin.data.bicubic import bicubic
+from deconas_plugin.data.bicubic import bicubic, shrink
 from tools.prepare_data import main
 
 
@@ -214,9 +214,24 @@ def test_a_damaged_entry_is_found(hr, capsys):
     assert not gt.exists()
 
 
+def test_lr_as_matlab_makes_it(hr, capsys):
+    assert prepare(hr) == 0
+    capsys.readouterr()
+    assert prepare(hr, '--bicubic', 'matlab') == 2  # it would be another database
+    assert 'bicubic, matlab' in one_line_error(capsys)
+    assert prepare(hr, '--bicubic', 'matlab', '--overwrite') == 0
+    for path in sorted(hr.iterdir()):
+        img = cv2.imread(str(path))
+        img = img[:img.shape[0] // 12 * 12, :img.shape[1] // 12 * 12]
+        lr = read_back(*lmdb_pair(hr))[f'{path.stem}_s001'][1]
+        assert np.array_equal(lr, shrink(img, 2, 'matlab')[:24, :24])
+
+
 @pytest.mark.parametrize(('more', 'message'), [
     (['--hr', 'HR', '--test-set', '--split', 'a=1-2'], '--split has no effect with --test-set'),
     (['--sample-photos', '--lr', 'LR'], '--lr has no effect with --sample-photos'),
+    (['--hr', 'HR', '--lr', 'LR', '--bicubic', 'matlab'], '--bicubic has no effect with --lr'),
+    (['--sample-photos', '--bicubic', 'matlab'], '--bicubic has no effect with --sample-photos'),
     (['--hr', 'HR', '--workers', '0'], 'expected a whole number of at least 1, got 0'),
 ])
 def test_options_without_effect_or_sense_are_refused(more, message, capsys):

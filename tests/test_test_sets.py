@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deconas_plugin.data.bicubic import bicubic
+from deconas_plugin.data.bicubic import shrink
 from deconas_plugin.data.test_sets import find_test_pairs
 from tests.test_prepare_data import one_line_error, read_back
 from tools.prepare_data import main
@@ -54,8 +54,20 @@ def test_usual_layouts_are_recognised(tmp_path, layout):
 def test_lr_is_made_where_there_is_none(tmp_path, template):
     write(tmp_path / 'Set', template, HR)
     assert prepare(tmp_path / 'Set') == 0
-    assert_prepared(tmp_path / 'out', {name: bicubic(img[:img.shape[0] // 2 * 2, :img.shape[1] // 2 * 2], 1 / 2)
-                                       for name, img in HR.items()})
+    assert_prepared(tmp_path / 'out', shrunk('matlab'))
+
+
+@pytest.mark.parametrize('arguments, method', [(['--name', 'Set5'], 'matlab-replicate'), (['--name', 'Mine'], 'matlab'),
+                                               (['--name', 'Set5', '--bicubic', 'matlab'], 'matlab'),
+                                               (['--bicubic', 'basicsr'], 'basicsr')])
+def test_lr_is_made_as_the_published_images_were(tmp_path, arguments, method):
+    write(tmp_path / 'Set', '{}.png', HR)
+    assert prepare(tmp_path / 'Set', *arguments) == 0
+    assert_prepared(tmp_path / 'out', shrunk(method))
+
+
+def shrunk(method):
+    return {name: shrink(img[:img.shape[0] // 2 * 2, :img.shape[1] // 2 * 2], 2, method) for name, img in HR.items()}
 
 
 def test_lr_may_lie_elsewhere(tmp_path):

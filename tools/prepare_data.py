@@ -30,7 +30,11 @@ def build_parser():
                         '8 bits per channel)')
     source.add_argument('--sample-photos', action='store_true', help='use the photographs inside scikit-image')
     parser.add_argument('--lr', metavar='DIR', help='folder of LR images, 0001.png or 0001x2.png '
-                        '(default: made from HR by MATLAB-style bicubic)')
+                        '(default: made from HR, see --bicubic)')
+    parser.add_argument('--bicubic', choices=('basicsr', 'matlab', 'matlab-replicate'),
+                        help='how LR images are made: by BasicSR; equal to those of MATLAB; or equal to those of Set5, '
+                        'Set14 and B100, for which MATLAB repeated the outermost pixels (default: as the published '
+                        'images of a --test-set, else basicsr)')
     parser.add_argument('--scale', type=int, choices=(2, 3, 4), required=True)
     parser.add_argument('--test-set', action='store_true', help='write GTmod<scale> and LRbicx<scale> folders of whole '
                         'images instead of databases of sub-images')
@@ -57,17 +61,20 @@ def parse(argv):
     only_lmdb = ('split', 'size', 'step', 'overwrite', 'write_options')
     if args.like and not args.write_options:
         parser.error('--like has no effect without --write-options')
-    unused = (*only_lmdb, 'lr', 'name', 'test_set', 'workers') if args.sample_photos else \
+    unused = (*only_lmdb, 'lr', 'name', 'test_set', 'workers', 'bicubic') if args.sample_photos else \
         only_lmdb if args.test_set else ()
     for option in unused:
         if getattr(args, option):
             parser.error(f'--{option.replace("_", "-")} has no effect with '
                          f'{"--sample-photos" if args.sample_photos else "--test-set"}')
+    if args.lr and args.bicubic:
+        parser.error('--bicubic has no effect with --lr')
     return args
 
 
 def prepare(args):
     """Do what the arguments ask; returns a list of Prepared, and the command that comes next, if there is one."""
+    from deconas_plugin.data.bicubic import official_shrinking
     from deconas_plugin.data.image_io import list_images
     from deconas_plugin.data.own_options import OwnOptions
     from deconas_plugin.data.parallel import available_cores
@@ -86,7 +93,8 @@ def prepare(args):
     out = args.out or os.path.join('datasets', name)
     if args.test_set:
         pairs, missing = find_test_pairs(args.hr, args.scale, args.lr)
-        prepared = prepare_test_pairs(pairs, out, args.scale, workers=workers)
+        prepared = prepare_test_pairs(pairs, out, args.scale, workers=workers,
+                                      bicubic=args.bicubic or official_shrinking(name))
         prepared.skipped.update(missing)
         return [prepared], ''
     passed_over = {}
@@ -98,7 +106,8 @@ def prepare(args):
     splits = select_splits(images, parts) if parts else {'train': images}
     prepared = {split: prepare_sub_images(
         chosen, out, args.scale, name=name, split=split, lr_folder=args.lr, size=args.size or 480,
-        step=args.step or 240, workers=workers, overwrite=args.overwrite) for split, chosen in splits.items()}
+        step=args.step or 240, workers=workers, overwrite=args.overwrite, bicubic=args.bicubic or 'basicsr')
+        for split, chosen in splits.items()}
     next(iter(prepared.values())).skipped.update(passed_over)
     if own:
         own.write(name, args.scale, prepared)

@@ -10,6 +10,7 @@ import numpy as np
 from deconas_plugin.benchmark.peak_memory import PeakMemory
 from deconas_plugin.benchmark.rows import Row, Score
 from deconas_plugin.benchmark.scoring import score_image
+from deconas_plugin.data.bicubic import official_shrinking
 from deconas_plugin.data.parallel import progress
 from deconas_plugin.data.sub_images import read_pair
 
@@ -106,5 +107,5 @@ def _score_set(meter, test_set, scale, workers):
 
 def _samples(test_set, scale):
     for pair in test_set.pairs:
-        hr, lr, _ = read_pair(pair.hr_path, pair.lr_path, scale, multiple=scale)
+        hr, lr, _ = read_pair(pair.hr_path, pair.lr_path, scale, scale, official_shrinking(test_set.name))
         yield Sample(test_set.name, pair.name, hr, lr)

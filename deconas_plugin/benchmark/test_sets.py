@@ -106,4 +106,4 @@ def _remarks(test_set):
     if len(test_set.pairs) != expected:
         yield f'{test_set.name} in {test_set.folder} has {len(test_set.pairs)} images, the published set {expected}.'
     if any(pair.lr_path is None for pair in test_set.pairs):
-        yield f'{test_set.name}: LR images are made from HR by bicubic, as the folder {test_set.folder} has none.'
+        yield f'{test_set.name}: LR images are made from HR as MATLAB does, because {test_set.folder} has none.'

@@ -24,7 +24,7 @@ class Prepared:
 
 
 def prepare_sub_images(images, out, scale, *, name='DIV2K', split='train', lr_folder=None, size=480, step=240,
-                       workers=1, overwrite=False):
+                       workers=1, overwrite=False, bicubic='basicsr'):
     """Make `<name>_<split>_HR_sub.lmdb` and `<name>_<split>_LR_bicubic_X<scale>_sub.lmdb` in the folder `out`.
 
     What an earlier run has finished is not done again; the same HR database serves every scale.
@@ -39,6 +39,7 @@ def prepare_sub_images(images, out, scale, *, name='DIV2K', split='train', lr_fo
             one smaller sub-image.
         workers (int): Processes.
         overwrite (bool): Replace databases made with other settings.
+        bicubic (str): How LR images are made, see :func:`deconas_plugin.data.bicubic.shrink`.
 
     Returns:
         Prepared
@@ -51,16 +52,16 @@ def prepare_sub_images(images, out, scale, *, name='DIV2K', split='train', lr_fo
     lr_images = find_lr_images(named, lr_folder, scale) if lr_folder else dict.fromkeys(named)
     given = [path for path in lr_images.values() if path]
     cutting = {'size': size, 'step': step, 'images': len(named), 'hr_files': _fingerprint(named.values())}
+    made = 'bicubic' if bicubic == 'basicsr' else f'bicubic, {bicubic}'
     with locked_folder(out):
         hr = LmdbWriter(Path(out, f'{name}_{split}_HR_sub.lmdb'), cutting, overwrite)
         lr = LmdbWriter(Path(out, f'{name}_{split}_LR_bicubic_X{scale}_sub.lmdb'),
-                        {**cutting, 'scale': scale, 'lr_files': _fingerprint(given) if lr_folder else 'bicubic'},
-                        overwrite)
+                        {**cutting, 'scale': scale, 'lr_files': _fingerprint(given) if lr_folder else made}, overwrite)
         if hr.whole and lr.whole:
             return Prepared(hr.path, lr.path, {**hr.skipped, **lr.skipped})
         skipped = {key: f'{path}: no LR image {key} or {key}x{scale} in {lr_folder}'
                    for key, path in named.items() if lr_folder and not lr_images[key]}
-        jobs = _jobs(named, lr_images, skipped, hr, lr, (scale, size, step))
+        jobs = _jobs(named, lr_images, skipped, hr, lr, (scale, size, step, bicubic))
         title = f'{name} {split} x{scale}'
         notes = _write(jobs, hr, lr, skipped, title, workers)
         _finish(hr, lr, skipped, f'{title}, checking', workers)

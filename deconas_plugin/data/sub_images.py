@@ -8,7 +8,7 @@ from pathlib import Path
 
 from basicsr.data.transforms import mod_crop
 
-from deconas_plugin.data.bicubic import bicubic
+from deconas_plugin.data.bicubic import shrink
 from deconas_plugin.data.image_io import encode_png, read_image
 from deconas_plugin.errors import DataError
 
@@ -17,14 +17,15 @@ HR_MULTIPLE = 12
 
 @dataclass(frozen=True)
 class PairJob:
-    """One image to cut. `size` and `step` are HR pixels; `lr_path` None means: make LR by bicubic. `want_hr` and
-    `want_lr` tell which sub-images are still needed."""
+    """One image to cut. `size` and `step` are HR pixels; `lr_path` None means: make LR by `bicubic`, a method
+    of :func:`deconas_plugin.data.bicubic.shrink`. `want_hr` and `want_lr` tell which sub-images are still needed."""
     name: str
     hr_path: Path
     lr_path: Path | None
     scale: int
     size: int
     step: int
+    bicubic: str
     want_hr: bool
     want_lr: bool
 
@@ -44,8 +45,8 @@ def first_key(name):
     return f'{name}_s001'
 
 
-def read_pair(hr_path, lr_path, scale, multiple):
-    """Read HR and read or make LR.
+def read_pair(hr_path, lr_path, scale, multiple, bicubic='basicsr'):
+    """Read HR and read or make LR, the latter by a method of :func:`deconas_plugin.data.bicubic.shrink`.
 
     Returns:
         tuple: HR (h, w, 3) with h and w multiples of `multiple`, LR (h / scale, w / scale, 3), list of notes.
@@ -57,7 +58,7 @@ def read_pair(hr_path, lr_path, scale, multiple):
     notes = [f'{hr_path}: {note}'] if note else []
     if lr_path is None:
         hr = mod_crop(hr, multiple)
-        return hr, bicubic(hr, 1 / scale), notes
+        return hr, shrink(hr, scale, bicubic), notes
     lr, note = read_image(lr_path)
     notes += [f'{lr_path}: {note}'] if note else []
     found, expected = lr.shape[1::-1], (hr.shape[1] // scale, hr.shape[0] // scale)
@@ -84,7 +85,7 @@ def cut(img, name, size, step):
 def cut_pair(job):
     """Do one job. A broken image is an answer, not an exception, so that the others go on."""
     try:
-        hr, lr, notes = read_pair(job.hr_path, job.lr_path, job.scale, HR_MULTIPLE)
+        hr, lr, notes = read_pair(job.hr_path, job.lr_path, job.scale, HR_MULTIPLE, job.bicubic)
     except DataError as error:
         return CutPair(job.name, [], [], [], str(error))
     return CutPair(

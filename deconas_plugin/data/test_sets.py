@@ -54,12 +54,13 @@ def find_test_pairs(folder, scale, lr_folder=None):
     return [TestPair(name, path, partners[name]) for name, path in named.items() if name not in missing], missing
 
 
-def prepare_test_pairs(pairs, out, scale, *, workers=1):
+def prepare_test_pairs(pairs, out, scale, *, workers=1, bicubic='basicsr'):
     """Write `GTmod<scale>/NAME.png` and `LRbicx<scale>/NAME.png` into the folder `out`.
 
     Args:
         pairs (list[TestPair]): The images.
         out (str | Path): The folder of this test set.
+        bicubic (str): How LR images are made that are not there, see :func:`deconas_plugin.data.bicubic.shrink`.
 
     Returns:
         Prepared: the two folders; broken images are in `skipped`.
@@ -76,7 +77,7 @@ def prepare_test_pairs(pairs, out, scale, *, workers=1):
             strange = visible - {f'{pair.name}.png' for pair in pairs}
             if strange:
                 raise DataError(f'{target / min(strange)}: does not belong to this test set; remove it')
-        jobs = [(pair, scale, gt_folder, lr_folder) for pair in pairs]
+        jobs = [(pair, scale, gt_folder, lr_folder, bicubic) for pair in pairs]
         for name, found, error in progress(ordered_map(_write_pair, jobs, workers), len(jobs), f'{out} x{scale}'):
             notes += found
             if error:
@@ -118,9 +119,9 @@ def _marked_pairs(images, scale):
 
 
 def _write_pair(job):
-    pair, scale, gt_folder, lr_folder = job
+    pair, scale, gt_folder, lr_folder, bicubic = job
     try:
-        hr, lr, notes = read_pair(pair.hr_path, pair.lr_path, scale, multiple=scale)
+        hr, lr, notes = read_pair(pair.hr_path, pair.lr_path, scale, multiple=scale, bicubic=bicubic)
     except DataError as error:
         return pair.name, [], str(error)
     write_file(gt_folder / f'{pair.name}.png', encode_png(hr))
