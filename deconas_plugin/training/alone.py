@@ -17,7 +17,7 @@ from deconas_plugin.search.reward import patch_psnrs
 from deconas_plugin.utils.precision import autocast, resolve_precision
 
 TIMED_STEPS = 3
-WARMUP_SHARE = 10  # one step in so many of a training from inherited weights
+WARMUP_SHARE = 10  # of a training, one step in so many; a new optimizer would shake trained weights
 
 
 def check_trains_alone(opt):
@@ -76,15 +76,15 @@ class AloneTraining:
         """DeCoNASNet: Of a genotype, with its share of the supernet's weights."""
         return self.experiment.supernet.derive(genotype).to(memory_format=torch.channels_last)
 
-    def train(self, net, num_steps, first_step=0, warmup=0, optimizer_state=None):
+    def train(self, net, num_steps, first_step=0, warmup=None, optimizer_state=None):
         """Train a network in place.
 
         Args:
             net (DeCoNASNet): On the device.
             num_steps (int): Weight steps; the learning rate of the options falls to zero over them (cosine).
             first_step (int): Which patches come first, where others have been seen.
-            warmup (int): Steps over which the learning rate rises at first. A new optimizer would shake trained
-                weights by whole learning rates.
+            warmup (int | None): Steps over which the learning rate rises at first. Default: ``train.warmup_iter`` of
+                the search, but no more than a tenth.
             optimizer_state (dict | None): Of an earlier part.
 
         Returns:
@@ -94,6 +94,8 @@ class AloneTraining:
         optimizer = getattr(torch.optim, options.pop('type'))(net.parameters(), **options)
         if optimizer_state is not None:
             optimizer.load_state_dict(optimizer_state)
+        if warmup is None:
+            warmup = min(max(self.train_opt.get('warmup_iter', -1), 0), num_steps // WARMUP_SHARE)
         net.train()
         for step, images in enumerate(self._batches(first_step, num_steps)):
             for group in optimizer.param_groups:
@@ -103,6 +105,8 @@ class AloneTraining:
             with autocast(self.precision, device):
                 output = net(lq)
             self.loss(output.float(), gt).backward()
+            if self.train_opt.get('grad_clip'):
+                torch.nn.utils.clip_grad_norm_(net.parameters(), self.train_opt['grad_clip'])
             optimizer.step()
         return optimizer.state_dict()
 
