@@ -21,6 +21,7 @@ SMALL = dict(final_steps=2, strategies=['random', 'nsga2'], seeds=1, budget=6, c
 def spaces(project):  # noqa: F811
     wide, narrow = small_search(project), small_search(project)
     narrow['network_g']['num_feat'] = 4
+    narrow['search'].update(weight_sampling='sandwich', genotypes_per_step=2)
     return [write_options(project, wide, 'wide.yml'), write_options(project, narrow, 'narrow.yml')]
 
 
@@ -59,9 +60,10 @@ def test_a_study_of_spaces_strategies_and_halving(project, spaces, capsys, monke
     assert max(row['params'] for row in rows[4:]) < min(row['params'] for row in rows[:4])
     # Equal compute: the eight steps of a halving (four candidates one step, two of them two more) are taken from
     # the supernet's ten.
-    steps = {path.name: yaml.safe_load((path / 'options.yml').read_text())['train']['total_iter']
-             for path in output.glob('wide/experiments/*')}
-    assert steps == {'supernet_10_0': 10, 'supernet_2_0': 2}
+    trained = [yaml.safe_load(path.read_text()) for path in sorted(output.glob('*/experiments/*/options.yml'))]
+    assert [(opt['name'], opt['train']['total_iter'], opt['search']['weight_sampling']) for opt in trained] == [
+        ('supernet_1_0', 1, 'sandwich'), ('supernet_5_0', 5, 'sandwich'),
+        ('supernet_10_0', 10, 'uniform'), ('supernet_2_0', 2, 'uniform')]
     table = (output / 'finals.md').read_text()
     assert 'above `random` in wide (dB)' in table and table.count('\n| ') == 9
     assert run(*command) == 0 and pieces(output) == after
@@ -85,11 +87,12 @@ def test_networks_may_inherit_their_weights(project, spaces):  # noqa: F811
     ({'supernet_steps': 8}, r'--halving: expected fewer weight steps than --supernet-steps \(8\).*, got 8'),
     ({'candidates': 3}, 'derive.halving.candidates: expected at most 3'),
     ({'budget': 7}, r'--budget: expected a multiple of search.num_samples \(3, wide\), got 7'),
+    ({'opts': ['wide.yml', './wide.yml']}, '-opt: expected files of different names, .*, got wide.yml, ./wide.yml'),
     ({'limits': Budget(max_mult_adds=1e6)}, 'wide: nothing keeps within .*; the smallest network of the space has'),
 ])
 def test_what_could_not_end_does_not_begin(project, spaces, changes, message):  # noqa: F811
     with pytest.raises(DeCoNASError, match=message):
-        Finals(spaces, project / 'finals', **{**SMALL, **changes})
+        Finals(**{**SMALL, 'opts': spaces, 'output': project / 'finals', **changes})
     assert not (project / 'finals').exists()
 
 

@@ -29,14 +29,17 @@ from deconas_plugin.utils.atomic import save_text
 from deconas_plugin.utils.results import Results
 from deconas_plugin.utils.trial_build import check_network_builds
 
+OF_STRATEGIES = (None, 'strategy', 'uniform_warmup')
+
 
 class Finals:
     """A study of spaces and strategies, with and without halving, in a folder; resumable piece by piece.
 
-    For every space and seed a supernet is trained with uniform genotypes, on which every strategy searches and derives;
-    the network that it finds is trained alone. Compute is equal in weight steps: where the derivation halves, its
-    supernet trains for so many steps less. Networks are chosen on the reward set and compared on the validation images,
-    which nothing else sees.
+    For every space and seed a supernet is trained, on which every strategy searches and derives; the network that it
+    finds is trained alone. Genotypes of its weight steps are uniform, or what ``search.weight_sampling`` says where that
+    asks no strategy. Compute is equal in genotypes trained, which is weight steps where one is trained in each: where
+    the derivation halves, its supernet trains for so many less. Networks are chosen on the reward set and compared on
+    the validation images, which nothing else sees.
 
     Args:
         opts (list[str | Path]): Option files of searches; each is a space, named as its file.
@@ -46,7 +49,7 @@ class Finals:
         seeds (int): Each has supernets, searches and trainings of its own.
         budget (int): Scored genotypes of a search, a multiple of ``search.num_samples``.
         candidates (int): Genotypes that its derivation scores.
-        supernet_steps (int): Weight steps of a supernet and, where there is one, a halving.
+        supernet_steps (int): Genotypes that a supernet and, where there is one, a halving train, counted by step.
         halving (HalvingOptions | None): Every search is derived without and with it.
         limits (Budget): What a network may cost.
         inherit (bool): Networks start from the weights of the derivation rather than anew.
@@ -62,6 +65,9 @@ class Finals:
         self.final_steps, self.budget, self.candidates = final_steps, budget, candidates
         self.supernet_steps, self.halving, self.limits, self.inherit = supernet_steps, halving, limits, inherit
         self.opts = {Path(path).stem: checked_options('search', path) for path in opts}
+        if len(self.opts) < len(opts):
+            raise DeCoNASError('-opt: expected files of different names, which are those of the spaces, got '
+                               f'{", ".join(map(str, opts))}')
         self._check()
         settings = dict(final_steps=final_steps, budget=budget, candidates=candidates, supernet_steps=supernet_steps,
                         inherit=inherit, halving=halving and vars(halving), **vars(limits))
@@ -131,15 +137,14 @@ class Finals:
         results, key = self.results[space], f'{strategy}_{seed}'
         suffix = '_halved' if halved else ''
         searched = self._piece(results, f'search_{key}{suffix}', lambda: self._search(seed, space, strategy, halved))
-        text, state = searched['scores'][0][0], None
+        text, halve = searched['scores'][0][0], None
         if halved:
-            text = self._piece(results, f'halving_{key}',
-                               lambda: str(self._halve(seed, space, strategy, searched)[0].genotype))
-            if self.inherit:
-                state = self._halve(seed, space, strategy, searched)[1]
+            def halve():
+                return self._halve(seed, space, strategy, searched)
+            text = self._piece(results, f'halving_{key}', lambda: str(halve()[0].genotype))
         # Where networks start anew, what another search of this seed has found too is trained once.
         origin = f'{strategy}{suffix}' if self.inherit else hashlib.sha256(text.encode()).hexdigest()[:12]
-        trained = self._piece(results, f'final_{origin}_{seed}', lambda: self._train(seed, space, text, halved, state))
+        trained = self._piece(results, f'final_{origin}_{seed}', lambda: self._train(seed, space, text, halve))
         return dict(seed=seed, space=space, strategy=strategy, halved=halved, genotype=text, **searched['costs'][text],
                     **trained)
 
@@ -154,7 +159,11 @@ class Finals:
 
     def _experiment(self, seed, space, halved):
         """SearchExperiment: A supernet; with a halving to come, one of fewer steps."""
+        search_opt = self.opts[space]['search']
+        sampling = search_opt.get('weight_sampling')
+        changes = {'weight_sampling': 'uniform' if sampling in OF_STRATEGIES else sampling}
         steps = self.supernet_steps - (self.halving_steps if halved else 0)
+        steps = max(steps // search_opt.get('genotypes_per_step', 1), 1)
         name = f'supernet_{steps}_{seed}'
         if self._experiments.get('name') != (space, name):
             minutes = self._minutes()
@@ -162,7 +171,7 @@ class Finals:
             if minutes == 0 and not trained:
                 raise Interrupted('', 0)
             self._experiments = {'name': (space, name), 'experiment': trained_supernet(
-                self.opts[space], self.output / space, name, steps, seed, minutes=minutes)}
+                self.opts[space], self.output / space, name, steps, seed, changes, minutes)}
         return self._experiments['experiment']
 
     def _search(self, seed, space, strategy_name, halved):
@@ -198,13 +207,13 @@ class Finals:
         halving.penalty = penalties.get
         return halving.run(scores)[-1].scores[0], halving.state
 
-    def _train(self, seed, space, text, halved, state):
+    def _train(self, seed, space, text, halve):
         """dict: ``psnr`` on the validation images and ``reward_psnr`` on the reward set, dB."""
-        experiment = self._experiment(seed, space, halved)
+        experiment = self._experiment(seed, space, halved=halve is not None)
         genotype, training = Genotype.from_text(experiment.supernet.space, text), AloneTraining(experiment, seed)
         net = training.inherited(genotype) if self.inherit else training.fresh(genotype)
-        if self.inherit and state:
-            net.load_state_dict(state)
+        if self.inherit and halve:
+            net.load_state_dict(halve()[1])
         training.train(net, self.final_steps)
         return {'psnr': validation_psnr(experiment, net), 'reward_psnr': training.score(net)}
 

@@ -6,7 +6,7 @@ from deconas_plugin.search.experiment import SearchExperiment
 from deconas_plugin.utils.options import save_options
 
 
-def trained_supernet(opt, output, name, steps, seed, changes=None, minutes=None):
+def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
     """Train a supernet, or go on with it, or find it trained.
 
     Args:
@@ -15,7 +15,7 @@ def trained_supernet(opt, output, name, steps, seed, changes=None, minutes=None)
         name (str): Of this supernet.
         steps (int): Weight steps; the learning rate falls along a cosine over them.
         seed (int): Of everything random.
-        changes (dict | None): Other options of the section ``search``. Default: ``weight_sampling: uniform``.
+        changes (dict): Other options of the section ``search``; ``weight_sampling`` must ask no strategy.
         minutes (float | None): Wall-clock limit.
 
     Returns:
@@ -27,7 +27,7 @@ def trained_supernet(opt, output, name, steps, seed, changes=None, minutes=None)
     folder = output / 'experiments' / name
     if not (folder / 'models' / 'net_g_latest.pth').exists():
         path = output / f'{name}.yml'
-        save_options(_options(opt, name, steps, seed, changes or {'weight_sampling': 'uniform'}, minutes), path)
+        save_options(_options(opt, name, steps, seed, changes, minutes), path)
         run_training('search', SimpleNamespace(opt=path, launcher='none', auto_resume=True, debug=False,
                                                force_yml=None, local_rank=None), output.resolve())
     return SearchExperiment(folder)
