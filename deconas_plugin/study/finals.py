@@ -35,11 +35,11 @@ OF_STRATEGIES = (None, 'strategy', 'uniform_warmup')
 class Finals:
     """A study of spaces and strategies, with and without halving, in a folder; resumable piece by piece.
 
-    For every space and seed a supernet is trained, on which every strategy searches and derives; the network that it
-    finds is trained alone. Genotypes of its weight steps are uniform, or what ``search.weight_sampling`` says where that
-    asks no strategy. Compute is equal in genotypes trained, which is weight steps where one is trained in each: where
-    the derivation halves, its supernet trains for so many less. Networks are chosen on the reward set and compared on
-    the validation images, which nothing else sees.
+    For every space and seed a supernet is trained, on which every strategy searches and derives; the network that
+    it finds is trained alone. Genotypes of its weight steps are uniform, or what ``search.weight_sampling`` says
+    where that asks no strategy. Compute is equal in genotypes trained, which is weight steps where one is trained
+    in each: where the derivation halves, its supernet trains for so many less. Networks are chosen on the reward
+    set and compared on the validation images, which nothing else sees.
 
     Args:
         opts (list[str | Path]): Option files of searches; each is a space, named as its file.
