@@ -168,7 +168,7 @@ def _prepare_folders(opt, given, args, fresh):
     if opt['rank'] == 0:
         _copy_option_file(given, args, Path(opt['path']['experiments_root']))
     log_file = os.path.join(opt['path']['log'], f'train_{opt["name"]}_{get_time_str()}.log')
-    logger = get_root_logger(logger_name='basicsr', log_level=logging.INFO, log_file=log_file)
+    logger = _open_log(log_file, opt['rank'])
     logger.info(get_env_info())
     logger.info(dict2str(opt))
 
@@ -189,6 +189,20 @@ def _copy_option_file(given, args, folder):
     path = folder / Path(args.opt).name
     text = option_text(given) if args.force_yml else read_text(args.opt)
     save_text('\n'.join([*head, text]), path)
+
+
+def _open_log(path, rank):
+    """Logger: BasicSR's, with a file of this run; BasicSR would go on writing to that of an earlier run's."""
+    logger = get_root_logger()
+    for handler in [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]:
+        logger.removeHandler(handler)
+        handler.close()
+    if rank == 0:
+        file = logging.FileHandler(path, 'w')
+        file.setFormatter(logging.Formatter('%(asctime)s %(levelname)s: %(message)s'))
+        logger.addHandler(file)
+        logger.setLevel(logging.INFO)
+    return logger
 
 
 def _train(opt, given, checkpoint, stop):

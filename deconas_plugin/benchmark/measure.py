@@ -96,7 +96,7 @@ class _Meter:
 def _score_set(meter, test_set, scale, workers):
     """Yield (image name, Score), a chunk of images at a time: upscaled first, then scored."""
     title = f'{meter.method.name}: {test_set.name} x{scale}'
-    samples = progress(_samples(test_set, scale), len(test_set.pairs), title)
+    samples = progress(samples_of(test_set, scale), len(test_set.pairs), title)
     while chunk := list(islice(samples, CHUNK)):
         results = [meter.run(sample) for sample in chunk]
         # Threads, because OpenCV and NumPy release the lock, and a process forked after torch has computed may hang.
@@ -105,7 +105,8 @@ def _score_set(meter, test_set, scale, workers):
             yield from zip((sample.name for sample in chunk), scores, strict=True)
 
 
-def _samples(test_set, scale):
+def samples_of(test_set, scale):
+    """Iterator[Sample]: The images of a TestSet."""
     for pair in test_set.pairs:
         hr, lr, _ = read_pair(pair.hr_path, pair.lr_path, scale, scale, official_shrinking(test_set.name))
         yield Sample(test_set.name, pair.name, hr, lr)

@@ -20,7 +20,7 @@ from deconas_plugin.training.loss_guard import LossGuard
 from deconas_plugin.training.processes import average_gradients, mean, share_module
 from deconas_plugin.training.schedules import WarmupCosineLR, ema_decay_at
 from deconas_plugin.utils.memory import keep_freed_memory
-from deconas_plugin.utils.precision import autocast, resolve_precision
+from deconas_plugin.utils.precision import autocast, resolve_precision, widths_that_bf16_minds
 from deconas_plugin.visual.samples import make_sample
 from deconas_plugin.visual.tensorboard import add_sample
 
@@ -65,7 +65,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         train_opt = self.opt['train']
         given = deepcopy(train_opt)
         # Of the network that was built: pretrained weights say what the options leave out.
-        widths = getattr(self.get_bare_model(self.net_g), 'widths', self.opt['network_g'].get('num_feat', 64))
+        widths = widths_that_bf16_minds(self.get_bare_model(self.net_g))
         self.precision = resolve_precision(train_opt.get('precision'), self.device, widths)
         grad_clip = train_opt.get('grad_clip')
         self.grad_clip = math.inf if grad_clip is None else grad_clip

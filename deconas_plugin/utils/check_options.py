@@ -65,7 +65,7 @@ def check_options(opt, source, task, prepare=None):
         # Before the rest, because other options may name what it registers.
         import_user_code(opt)
         opt = with_defaults(opt, task)
-        _check_section(opt, SCHEMAS[task], '')
+        check_section(opt, SCHEMAS[task], '')
         _check_constructors(opt, task)
         _check_networks(opt, task)
         _check_scale(opt)
@@ -80,7 +80,17 @@ def check_options(opt, source, task, prepare=None):
         raise type(error)(f'{error} ({source})') from error
 
 
-def _check_section(section, keys, prefix):
+def check_section(section, keys, prefix):
+    """Check names, kinds and ranges of a section.
+
+    Args:
+        section (dict): What a file says.
+        keys (dict[str, Key]): What it may say.
+        prefix (str): Place of the section for messages, with a dot at its end.
+
+    Raises:
+        OptionError: A key is unknown or missing, or has another kind or value than it may have.
+    """
     for name, value in section.items():
         if name not in keys:
             raise OptionError(f'{prefix}{name}: unknown option{nearest(name, keys)}')
@@ -112,7 +122,7 @@ def _check_value(value, key, name):
             place = f'{name}[{index}]' if key.kind == 'list' else name
             if not isinstance(section, dict):
                 raise OptionError(f'{place}: expected a section with keys, got {section!r}')
-            _check_section(section, key.keys, f'{place}.')
+            check_section(section, key.keys, f'{place}.')
 
 
 def _number_hint(value):
@@ -158,10 +168,10 @@ def _check_dataset(dataset, name):
         raise OptionError(f'{name}: expected a section with keys, got {dataset!r}')
     _check_type(dataset.get('type'), DATASET_REGISTRY, f'{name}.type')
     if dataset['type'] == 'SingleImageDataset':
-        _check_section(dataset, {key: value for key, value in option_schema.DATASET.items() if key != 'dataroot_gt'},
+        check_section(dataset, {key: value for key, value in option_schema.DATASET.items() if key != 'dataroot_gt'},
                        f'{name}.')
     elif dataset['type'] in DESCRIBED:
-        _check_section(dataset, option_schema.DATASET, f'{name}.')
+        check_section(dataset, option_schema.DATASET, f'{name}.')
     if dataset['type'] == 'PairedImageDataset':
         for key in ('final_gt_size', 'use_channel_shuffle'):
             if dataset.get(key):
@@ -201,6 +211,8 @@ def _registered(registry):
 
 def _check_type(name, registry, key):
     known = _registered(registry)
+    # As BasicSR itself finds those that it registers under a longer name.
+    name = f'{name}_basicsr' if f'{name}_basicsr' in known and name not in known else name
     if not isinstance(name, str) or name not in known:
         raise OptionError(f'{key}: nothing is registered as {name!r}{nearest(name, known)}')
     return known[name]

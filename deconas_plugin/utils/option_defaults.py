@@ -12,6 +12,7 @@ SCHEMAS = {
     'search': option_schema.SEARCH_OPTIONS,
     'train': option_schema.TRAIN_OPTIONS,
     'test': option_schema.TEST_OPTIONS,
+    'league': option_schema.LEAGUE_OPTIONS,
 }
 # Datasets whose keys the schema lists; of others it knows what the loaders read.
 DESCRIBED = ('DeCoNASPatchDataset', 'PairedImageDataset', 'SingleImageDataset')
@@ -28,7 +29,7 @@ def with_defaults(opt, task):
 
     Args:
         opt (dict): As :func:`deconas_plugin.utils.options.load_options` gives them.
-        task (str): 'search', 'train' or 'test'.
+        task (str): 'search', 'train', 'test' or 'league'.
 
     Returns:
         dict: ``~`` stands only where a key has no default.

@@ -9,7 +9,7 @@ from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.spaces import SPACES
 from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.utils.check_options import option_keywords
-from deconas_plugin.utils.option_schema import REQUIRED, SEARCH_OPTIONS
+from deconas_plugin.utils.option_schema import LEAGUE_OPTIONS, REQUIRED, SEARCH_OPTIONS
 
 TITLES = {
     '': '## Top level',
@@ -35,6 +35,7 @@ scratch |
 | `train_DeCoNASNet_x3_from_x2.yml`, `train_DeCoNASNet_x4_from_x2.yml` | the same, started from the x2 one |
 | `train_DeCoNASNet_x2_short.yml` | the published network, trained briefly on a CPU |
 | `train_DeCoNASNet_x2_24G.yml` | the searched network of the model zoo |
+| `league_x2_25G.yml`, `league_x2_75G.yml` | nine networks within a budget, trained alike and ranked |
 | `test_DeCoNASNet_x2.yml`, `test_DeCoNASNet_x3.yml`, `test_DeCoNASNet_x4.yml` | the published network on \
 Set5, Set14, B100 and Urban100 |
 
@@ -47,8 +48,11 @@ def render():
     _collect('', SEARCH_OPTIONS, sections)
     for name, keys in sections:
         title = TITLES.get(name, f'## `{name}`')
-        rows = [(f'`{key}`', option.kind, _default(option.default), _meaning(option)) for key, option in keys.items()]
-        blocks.append(f'{title}\n\n{_table(rows)}')
+        blocks.append(f'{title}\n\n{_table(_rows(keys))}')
+    blocks.append('# Leagues\n\nThe file of tools/league.py. Its `datasets` and `train` have the keys above.')
+    for title, keys in (('## Top level of a league', LEAGUE_OPTIONS), ('## `members`', LEAGUE_OPTIONS['members'].keys),
+                        ('## `datasets` of a league', LEAGUE_OPTIONS['datasets'].keys)):
+        blocks.append(f'{title}\n\n{_table(_rows(keys))}')
     blocks.append('# Registered types\n\nTheir keywords are the keys beside `type`.')
     for place, name, target in _registered():
         # Measures and models are called by the search, not built from keywords.
@@ -58,6 +62,10 @@ def render():
             blocks.append(f'What is left out is as `space` says. Lists are choices of the search; a single value in '
                           f'their place fixes it.\n\n{_spaces()}')
     return HEAD + '\n\n'.join(blocks) + '\n'
+
+
+def _rows(keys):
+    return [(f'`{key}`', option.kind, _default(option.default), _meaning(option)) for key, option in keys.items()]
 
 
 def _collect(name, keys, sections):

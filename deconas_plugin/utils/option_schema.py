@@ -250,3 +250,28 @@ SEARCH_OPTIONS = {
     'search': mapping('The search', REQUIRED, SEARCH),
     'derive': mapping('The derivation', REQUIRED, DERIVE),
 }
+
+LEAGUE_OPTIONS = {
+    'name': name('Name of the league and of its folder'),
+    'scale': COMMON['scale'],
+    'num_gpu': COMMON['num_gpu'],
+    'plugins': COMMON['plugins'],
+    'max_mult_adds': positive('Most Mult-Adds @720p of a member'),
+    'budgets': Key('list', 'Smaller budgets of Mult-Adds @720p whose winners are named too', None),
+    'members': Key('list', 'The networks', REQUIRED, keys={
+        'name': name('Name in tables'),
+        'network_g': COMMON['network_g'],
+        'weights': text('File of weights to start from; anew if left out', None),
+    }),
+    'seeds': Key('list', 'Seeds of initial weights, order and patches; each member is trained with every one'),
+    'learning_rates': Key('list', 'Peak learning rates, of which every member gets the best for it'),
+    'rate_iter': integer('Weight steps of the trainings that choose the learning rate'),
+    'datasets': mapping('Images', REQUIRED, {
+        'train': mapping('To train on', REQUIRED, DATASET),
+        'choose': mapping('To choose the learning rates by', REQUIRED, DATASET),
+        'val': mapping('To rank by', REQUIRED, DATASET),
+    }),
+    'test_sets': Key('list', 'Test sets, which are reported and decide nothing, by name', None),
+    'test_data': text('Folder of the test sets', 'datasets'),
+    'train': mapping('Training of all members, without optim_g.lr', REQUIRED, TRAIN),
+}

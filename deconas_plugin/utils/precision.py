@@ -1,5 +1,6 @@
 """Floating point formats of a training step."""
 import torch
+from torch import nn
 
 from deconas_plugin.errors import OptionError
 
@@ -37,6 +38,14 @@ def resolve_precision(precision, device, num_feat=64, key='train.precision'):
         raise OptionError(f'{key}: bf16 on a CPU needs num_feat to be a multiple of 16, got '
                           f'{", ".join(map(str, widths))}; use float32')
     return precision
+
+
+def widths_that_bf16_minds(net):
+    """tuple[int]: Channels of a network that training in bf16 on a CPU depends on: those of dilated convolutions."""
+    if hasattr(net, 'widths'):
+        return net.widths
+    dilated = [module for module in net.modules() if isinstance(module, nn.Conv2d) and max(module.dilation) > 1]
+    return tuple(sorted({width for module in dilated for width in (module.in_channels, module.out_channels)}))
 
 
 def autocast(precision, device):

@@ -8,7 +8,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.training.schedules import WarmupCosineLR
 from deconas_plugin.utils.device import device_of_run
-from deconas_plugin.utils.precision import resolve_precision
+from deconas_plugin.utils.precision import resolve_precision, widths_that_bf16_minds
 
 # What constructors raise for values that they cannot take.
 REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
@@ -52,7 +52,7 @@ def check_precisions(opt, network):
     if 'search' in opt:
         sections.update({'search.reward': opt['search']['reward'], 'derive.train': opt['derive']['train']})
     device = device_of_run(opt['num_gpu'])
-    widths = getattr(network, 'widths', opt['network_g'].get('num_feat', 64))
+    widths = widths_that_bf16_minds(network) if network else ()
     for name, section in sections.items():
         if section and section.get('precision') is not None:
             sizes = {'num_feat': widths} if name.endswith('train') else {}
