@@ -263,6 +263,7 @@ def test_winners_at_each_budget_and_what_seeds_explain(tmp_path):
     lines = (tmp_path / 'league.md').read_text().splitlines()
     assert [line.split(' | ')[1] for line in lines if line.startswith('| 1') or line.startswith('| 2')] == [
         'large', 'small']
+    assert any('| 5 ms |' in line for line in lines)
     assert any('new' in line and 'not trained yet' in line for line in lines) and '- a note' in lines
 
 

@@ -2,6 +2,7 @@
 import hashlib
 import logging
 import time
+from math import nan
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
@@ -67,8 +68,7 @@ class League:
         """
         keep_freed_memory(self.device)
         _quiet_console()
-        rates = {}
-        latency = self._latency()
+        rates, latency = {}, {}
         try:
             # Rates first: when one of them turns out to be at the end of the list, little time has been spent.
             for member in self.members:
@@ -76,6 +76,8 @@ class League:
             for seed in self.opt['seeds']:
                 for member in self.members:
                     self._score(member, rates[member.key], seed)
+            self._minutes_left()
+            latency = self._latency()
         finally:
             standings = [self._standing(member, rates[member.key], latency) for member in self.members
                          if member.key in rates]
@@ -114,8 +116,8 @@ class League:
                  for seed in self.opt['seeds']]
         scores = [self.results.get(f'score_{name}', dict) for name in seeds if self.results.has(f'score_{name}')]
         ends = min(self.opt['learning_rates']), max(self.opt['learning_rates'])
-        return Standing(member.name, member.is_own, member.cost.params, member.cost.mult_adds, latency[member.key],
-                        rate, rate in ends, scores)
+        return Standing(member.name, member.is_own, member.cost.params, member.cost.mult_adds,
+                        latency.get(member.key, nan), rate, rate in ends, scores)
 
     def _options(self, member, rate, seed, steps):
         return run_options(self.opt, member, rate, seed, steps)

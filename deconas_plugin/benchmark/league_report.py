@@ -23,7 +23,7 @@ class Standing:
         is_own (bool): Whether it is of this project's search space.
         params (int): Parameters as deployed.
         mult_adds (int): Mult-Adds @720p as deployed.
-        latency (float): Milliseconds for a 1280x720 output.
+        latency (float): Milliseconds for a 1280x720 output; NaN before it is measured.
         rate (float): Learning rate that was chosen.
         rate_at_end (bool): Whether that is the smallest or the largest that was tried.
         scores (list[dict]): For each seed that is done: ``val`` and test set -> ``psnr`` (dB) and ``ssim``.
@@ -127,7 +127,7 @@ def _markdown(opt, ranked, sets, lines, notes):
         finished = len(standing.scores) == len(opt['seeds'])
         rows.append([
             str(place) if standing.scores else '', standing.name, f'{standing.params / 1e3:,.0f}K',
-            f'{standing.mult_adds / 1e9:.1f} G', f'{standing.latency:.0f} ms',
+            f'{standing.mult_adds / 1e9:.1f} G', '' if isnan(standing.latency) else f'{standing.latency:.0f} ms',
             f'{standing.rate:g}{" *" if standing.rate_at_end else ""}',
             (f'{standing.psnr:.3f}{noise}' if standing.scores else 'not trained yet')
             + ('' if finished or not standing.scores else f' ({len(standing.scores)} of {len(opt["seeds"])} seeds)'),
@@ -147,13 +147,15 @@ def _csv(ranked, sets):
     for standing in ranked:
         tests = [standing.mean(name, measure) for name in sets for measure in ('psnr', 'ssim')]
         values = [standing.psnr, standing.deviation, standing.mean('val', 'ssim'), *tests]
-        writer.writerow([standing.name, standing.params, standing.mult_adds, round(standing.latency, 3), standing.rate,
+        latency = '' if isnan(standing.latency) else round(standing.latency, 3)
+        writer.writerow([standing.name, standing.params, standing.mult_adds, latency, standing.rate,
                          len(standing.scores), *('' if isnan(value) else round(value, 5) for value in values)])
     return file.getvalue()
 
 
 def _json(opt, ranked, lines, notes):
-    rows = [{**vars(standing), 'psnr': None if isnan(standing.psnr) else standing.psnr} for standing in ranked]
+    rows = [{key: None if isinstance(value, float) and isnan(value) else value
+             for key, value in {**vars(standing), 'psnr': standing.psnr}.items()} for standing in ranked]
     return json.dumps({'options': opt, 'members': rows, 'winners': lines, 'notes': notes}, indent=1)
 
 
@@ -178,8 +180,9 @@ def draw_league(standings, opt):
     for axes, (label, cost) in zip(panels, costs.items(), strict=True):
         cost = np.array(cost)
         axes.set_xlabel(label)
-        best = front(cost, psnr)
-        axes.plot(cost[best], psnr[best], color=MUTED, linewidth=1, drawstyle='steps-post', zorder=1)
+        if np.isfinite(cost).all():
+            best = front(cost, psnr)
+            axes.plot(cost[best], psnr[best], color=MUTED, linewidth=1, drawstyle='steps-post', zorder=1)
         for index, standing in enumerate(standings):
             axes.errorbar(cost[index], psnr[index], bars[index], fmt='o' if standing.is_own else 's', capsize=2,
                           color=COLOURS[index % len(COLOURS)], markersize=5, markeredgecolor=INK if standing.is_own else
