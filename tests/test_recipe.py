@@ -97,8 +97,8 @@ def test_averaged_weights_are_what_is_validated(tmp_path, finished):
     net = build_network(dict(options['network_g']))
     dataset = build_dataset({**options['datasets']['val'], 'phase': 'val', 'scale': 2})
     psnr = {}
-    for key, weights in found['net_g_latest.pth'].items():
-        net.load_state_dict(weights)
+    for key in ('params', 'params_ema'):
+        net.load_state_dict(found['net_g_latest.pth'][key])
         with torch.no_grad():
             pairs = [(tensor2img([net(data['lq'][None])]), tensor2img([data['gt']])) for data in dataset]
         psnr[key] = sum(calculate_psnr(*pair, crop_border=2) for pair in pairs) / len(pairs)

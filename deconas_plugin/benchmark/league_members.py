@@ -11,7 +11,7 @@ from deconas_plugin.benchmark.network_cost import count_network, merge_branches
 from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.search.complexity import Cost
 from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.utils.check_data import check_dataset
+from deconas_plugin.utils.check_data import paired_images
 from deconas_plugin.utils.check_options import check_options, check_section
 from deconas_plugin.utils.option_defaults import with_defaults
 from deconas_plugin.utils.option_schema import LEAGUE_OPTIONS
@@ -83,8 +83,8 @@ def load_league(path, changes=None):
         opt = with_defaults(opt, 'league')
         check_section(opt, LEAGUE_OPTIONS, '')
         _check_lists(opt)
-        _check_images(opt)
         members = [_member(member, opt, path) for member in opt['members']]
+        _check_images(opt)
     except DeCoNASError as error:
         raise type(error)(str(error) if str(error).endswith(f'({path})') else f'{error} ({path})') from error
     return opt, sorted(members, key=lambda member: member.cost.mult_adds)
@@ -139,13 +139,13 @@ def _check_lists(opt):
 
 
 def _check_images(opt):
-    images = {key: check_dataset(f'datasets.{key}', dataset, opt)
-              for key, dataset in opt['datasets'].items()}
-    for first, second in (('train', 'choose'), ('train', 'val'), ('choose', 'val')):
-        if both := images[first] & images[second]:
-            folder, image = min(both)
-            raise OptionError(f'datasets.{second}: expected other images than datasets.{first}, but both read {image} '
-                              f'of {folder}; choose different ones with keys')
+    """What every member's options cannot tell: that the images that rank are not those that choose."""
+    ranking, choosing = (paired_images(f'datasets.{key}', opt['datasets'][key], opt['scale'])[0]
+                         for key in ('val', 'choose'))
+    if both := ranking & choosing:
+        folder, image = min(both)
+        raise OptionError(f'datasets.val: expected other images than datasets.choose, but both read {image} of '
+                          f'{folder}; choose different ones with keys')
 
 
 def _member(given, opt, path):

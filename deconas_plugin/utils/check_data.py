@@ -32,7 +32,7 @@ def check_data(opt, task):
     datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
     if task == 'search':
         datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
-    images = {name: check_dataset(name, dataset, opt) for name, dataset in datasets.items()}
+    images = {name: _check_dataset(name, dataset, opt) for name, dataset in datasets.items()}
     learnt_from = [name for name in datasets if name in ('datasets.train', 'search.reward.dataset')]
     for first in learnt_from:
         for second in datasets:
@@ -43,25 +43,13 @@ def check_data(opt, task):
                                   'choose different ones with keys, for example keys: 0001-0750 and keys: 0751-0800')
 
 
-def check_dataset(name, dataset, opt):
-    """Check one dataset.
-
-    Args:
-        name (str): Its place in the options; that of training and reward sets says that patches are cut.
-        dataset (dict): Its section.
-        opt (dict): Options, with the scale.
-
-    Returns:
-        set[tuple[str, str]]: Folder and name of every image.
-
-    Raises:
-        DataError, OptionError: As :func:`check_data`.
-    """
+def _check_dataset(name, dataset, opt):
+    """set[tuple[str, str]]: Folder and name of every image of a dataset."""
     scale = opt['scale']
     for key in ('dataroot_gt', 'dataroot_lq'):
         if dataset.get(key) is not None and not Path(dataset[key]).expanduser().exists():
             raise DataError(f'{name}.{key}: {dataset[key]} does not exist; prepare it: {_command(dataset, scale)}')
-    images, count = _paired_images(name, dataset, scale) if dataset['type'] in PAIRED else (set(), None)
+    images, count = paired_images(name, dataset, scale) if dataset['type'] in PAIRED else (set(), None)
     phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
     if dataset['type'] == 'DeCoNASPatchDataset':
         channels = {'num_in_ch': 3, 'num_out_ch': 3}
@@ -88,7 +76,7 @@ def _check_epoch(dataset, count, num_gpu):
                           f'samples, got {samples:,}; lower it')
 
 
-def _paired_images(name, dataset, scale):
+def paired_images(name, dataset, scale):
     """tuple[set, int]: Folder and name of every image, and the number of samples."""
     phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
     # Sizes and pairing do not depend on the colours that PairedImageDataset can convert to.
