@@ -12,6 +12,8 @@ from deconas_plugin.errors import BackendError, OptionError
 from deconas_plugin.inference import auto, load
 from deconas_plugin.inference.cache import CONTENTS, cache_key, cached_files
 from deconas_plugin.inference.load import load_backend
+from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.utils.tiling import upscale_tiled
 
 RUNTIMES = ('openvino', 'onnxruntime')
@@ -70,6 +72,14 @@ def test_self_ensemble_in_tiles(name, warm):
     net, image = make_net(), make_image()
     result = upscale_tiled(load_backend(net, name), image, 32, self_ensemble=True)
     assert (result - upscale_tiled(net, image, 999, self_ensemble=True)).abs().max() < 0.5 / 255
+
+
+@pytest.mark.parametrize('name', RUNTIMES)
+@pytest.mark.parametrize('attention', ['none', 'spatial', 'both'])
+def test_tiles_of_networks_with_other_attentions(name, attention, warm):
+    space = SearchSpace(1, 1, attention=[attention])
+    net, image = make_net(genotype=Genotype(space, (1, 1, 1)), num_block=1, num_layer=1), make_image()
+    assert (upscale_tiled(load_backend(net, name), image, 32) - net(image)).abs().max() < 0.5 / 255
 
 
 def test_images_of_whole_numbers(warm):
@@ -205,7 +215,7 @@ def test_what_is_not_installed_is_named_with_its_cure(backend, missing, message,
 
 @pytest.mark.parametrize(('options', 'error', 'message'), [
     (dict(backend='tensorflow'), OptionError, "--backend: expected one of auto, torch, .*got 'tensorflow'"),
-    (dict(backend='onnxruntime', precision='bf16'), BackendError, 'onnxruntime:cpu: it does not compute bf16'),
+    (dict(backend='onnxruntime', precision='bf16'), BackendError, 'onnxruntime: expected the precision float32, got'),
     (dict(backend='onnxruntime:cuda'), BackendError, 'this onnxruntime has cpu; pip install onnxruntime-gpu'),
     (dict(backend='openvino', precision='fp16'), OptionError, '--precision: fp16 needs a CUDA device'),
 ])

@@ -10,13 +10,16 @@ EXAMPLES = """examples:
     python tools/benchmark.py --scale 2 bicubic DeCoNASNet_x2_24G --sets Set5 Set14
   any network of BasicSR's registries, as its test options describe it:
     python tools/benchmark.py -opt options/test_DeCoNASNet_x2.yml bicubic
+  the same network in other runtimes, for their time, memory and agreement:
+    python tools/benchmark.py --scale 2 DeCoNASNet_x2_24G DeCoNASNet_x2_24G@openvino DeCoNASNet_x2_24G@onnxruntime
   images that something else made (OTHER/Set5/baby_x2.png, OTHER/Set14/...):
     python tools/benchmark.py --scale 2 --sr-dir FALSR=OTHER --cost FALSR=1021e3,234.7e9 --sets Set5 Set14
   networks of other papers, of weights that tools/convert.py has converted, beside what the paper reports of them:
     python tools/benchmark.py --scale 2 bicubic SRCNN=srcnn.pth CARN=carn.pth DeCoNASNet_x2 --paper
 
 MODEL is "bicubic", a name in the model zoo or a weight file (.pth, .safetensors) of a derived network or of SRCNN,
-VDSR, LapSRN, MemNet, CARN or FALSR-A, with NAME= before it for another name. PSNR against Mult-Adds is drawn too (.svg,
+VDSR, LapSRN, MemNet, CARN or FALSR-A, with NAME= before it for another name and @openvino or another backend behind it
+(auto, torch, onnxruntime), which runs a derived network. PSNR against Mult-Adds is drawn too (.svg,
 .png). A run that was stopped goes on when it is started again.
 Test sets lie below --data as tools/prepare_data.py --test-set writes them (Set5/GTmod2, Set5/LRbicx2), or in any of the
 layouts that it reads. A set that is not there leaves empty cells and a note. Rows of the paper are marked "reported".

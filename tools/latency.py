@@ -9,6 +9,8 @@ EXAMPLES = """examples:
   on the GPU, for LR images of 256x256, in fp16:
     python tools/latency.py -opt options/search_x2.yml --output latency_gpu.yml --device cuda --lr-size 256 256 \\
       --precision fp16
+  in OpenVINO, which will run the network:
+    python tools/latency.py -opt options/search_x2.yml --output latency_openvino.yml --backend openvino
 then set search.latency_table to the file, and search.penalty to a term of type latency.
 """
 
@@ -22,6 +24,8 @@ def build_parser():
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='(default: cpu)')
     parser.add_argument('--precision', choices=['float32', 'bf16', 'fp16'], default='float32',
                         help='(default: float32)')
+    parser.add_argument('--backend', choices=['torch', 'openvino', 'onnxruntime'], default='torch',
+                        help='what will run the network; the others than torch on the CPU (default: torch)')
     parser.add_argument('--lr-size', type=positive, nargs=2, metavar=('W', 'H'),
                         help='LR image (default: that of a 1280x720 output)')
     parser.add_argument('--threads', type=positive, metavar='N', help="CPU threads (default: PyTorch's choice)")

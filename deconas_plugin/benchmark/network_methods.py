@@ -17,6 +17,7 @@ from deconas_plugin.benchmark.methods import Method
 from deconas_plugin.benchmark.network_cost import count_network, weight_bytes
 from deconas_plugin.benchmark.search_time import find_search_time
 from deconas_plugin.errors import OptionError, WeightsError
+from deconas_plugin.inference.load import BACKENDS, load_backend
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.utils.precision import autocast, resolve_precision
 from deconas_plugin.utils.state_files import load_state
@@ -71,26 +72,27 @@ class WeightsMethod(NetworkMethod):
         name (str | None): The row's name. Default: that of the experiment or file.
         precision (str): 'float32', 'bf16' or 'fp16'. Default: 'float32'.
         tile (int): Images with a longer side than this many LR pixels are upscaled in tiles; 0: never. Default: 512.
+        backend (str): What runs it, see :func:`load_backend`. Default: 'torch'.
 
     Raises:
         WeightsError: The file is unreadable or belongs to another network.
         OptionError: The network has another scale, or the device lacks the precision.
+        BackendError: The backend is not installed, or does not take this network, precision or device.
     """
 
-    def __init__(self, path, scale, device, name=None, precision='float32', tile=512):
+    def __init__(self, path, scale, device, name=None, precision='float32', tile=512, backend='torch'):
         net = load_network(path)
-        super().__init__(name or default_name(path), net, path, scale, device)
-        self.net = net.fuse().to(device, memory_format=torch.channels_last)
-        self.weight_bytes = weight_bytes(self.net)
-        self.precision = resolve_precision(precision, device, key='--precision')
+        suffix = '' if backend == 'torch' else f' ({backend})'
+        super().__init__(name or default_name(path) + suffix, net, path, scale, device)
+        self.backend = load_backend(net, backend, precision, str(device))
+        self.weight_bytes = weight_bytes(self.backend.net)
         self.tile = tile
-        self.key += f' {precision}, tile {tile}'
+        self.key += f' {precision}, tile {tile}{suffix}'
 
     @torch.no_grad()
     def upscale_tensor(self, image):
-        image = image.to(self.device, memory_format=torch.channels_last)
-        with autocast(self.precision, self.device):
-            return upscale_tiled(self.net, image, self.tile) if self.tile else self.net(image)
+        backend = self.backend.for_size(*image.shape[-2:])
+        return upscale_tiled(backend, image, self.tile) if self.tile else backend(image)
 
 
 class ComparedMethod(NetworkMethod):
@@ -155,7 +157,8 @@ class OptionsMethod(NetworkMethod):
 
 
 def weights_method(path, scale, device, name=None, precision='float32', tile=512):
-    """Method: For a weight file or a name in the model zoo; the tensors tell the network.
+    """Method: For a weight file or a name in the model zoo; the tensors tell the network. ``@openvino`` behind it, or
+    another backend, says what runs it.
 
     Args:
         path, scale, device, name, precision, tile: As for :class:`WeightsMethod`.
@@ -164,10 +167,13 @@ def weights_method(path, scale, device, name=None, precision='float32', tile=512
         WeightsError: The file is unreadable, or belongs to another network.
         OptionError: The network has another scale, or the device lacks the precision.
     """
+    path, _, backend = path.rpartition('@') if str(path).rpartition('@')[2] in BACKENDS else (path, '', 'torch')
     if Path(path).is_file():
         state, _ = load_state(path)
         network = identify(state, scale, path)
         if network is not None:
+            if backend != 'torch':
+                raise OptionError(f'{path}@{backend}: other backends run networks of DeCoNAS alone')
             return ComparedMethod(network, state, path, scale, device, name, precision)
     return WeightsMethod(path, scale, device, name, precision, tile)
 

@@ -73,28 +73,21 @@ class TorchBackend(Backend):
 
 
 class ExportedBackend(Backend):
-    """A runtime that runs an exported graph. Graphs are made when they are first needed, and kept on disk."""
+    """A runtime that runs an exported graph. Graphs are made when they are first needed, and kept on disk.
 
-    def __init__(self, net, device, precision):
+    Args:
+        net, device, precision: As for :class:`Backend`; the device is the CPU.
+        name (str): Of the backend.
+        runtime (OpenVINO | OnnxRuntime): What makes and runs graphs.
+    """
+
+    def __init__(self, net, device, precision, name, runtime):
         super().__init__(net, device, precision)
-        self._folder = cache_folder() / 'graphs' / cache_key(net, self.name, self.version, precision,
+        self.name, self.version = name, runtime.version
+        self._runtime = runtime
+        self._folder = cache_folder() / 'graphs' / cache_key(net, name, self.version, precision,
                                                              torch.get_num_threads())
         self._graphs = {}
-
-    @abstractmethod
-    def export(self, module, example, names, folder):
-        """Write a module as this runtime reads it.
-
-        Args:
-            module (nn.Module): With tensors in and out.
-            example (tuple[Tensor]): Inputs; sizes beyond the channels are free where they are not 1.
-            names (list[str]): Of the inputs.
-            folder (Path): For the files.
-        """
-
-    @abstractmethod
-    def load(self, folder):
-        """Callable: Runs what :meth:`export` wrote: arrays in, a list of arrays out."""
 
     def __call__(self, image):
         example = torch.rand(2, self.num_in_ch, 16, 12)
@@ -102,7 +95,7 @@ class ExportedBackend(Backend):
         return torch.from_numpy(run(image.float().cpu().numpy())[0]).to(image.device)
 
     def whole_image_means(self):
-        return ExportedMeans(self.net, self.run_tile, lambda: autocast(self.precision, torch.device('cpu')))
+        return ExportedMeans(self.net, self.run_tile, self, lambda: autocast(self.precision, torch.device('cpu')))
 
     def run_tile(self, image, means, weights):
         """tuple[Tensor, Tensor]: As :meth:`TileNet.forward`."""
@@ -123,16 +116,16 @@ class ExportedBackend(Backend):
             if not cached_files(folder, make):
                 break
             try:
-                return self.load(folder)
+                return self._runtime.load(folder)
             except Exception:  # noqa: BLE001, what a runtime raises for a file that it does not like is its own
                 shutil.rmtree(folder, ignore_errors=True)
         with tempfile.TemporaryDirectory() as temporary:
             make(Path(temporary))
-            return self.load(Path(temporary))
+            return self._runtime.load(Path(temporary))
 
     def _make(self, module, example, names, folder):
         try:
-            self.export(module(), example, names, folder)
+            self._runtime.export(module(), example, names, folder)
         except Exception as error:
             layer = refused_layer(self.net, self._exports)
             reason = ' '.join(str(error).split())[:200]
@@ -140,5 +133,5 @@ class ExportedBackend(Backend):
 
     def _exports(self, module, example):
         with tempfile.TemporaryDirectory() as folder:
-            self.export(module, example, [f'input{index}' for index in range(len(example))], Path(folder))
-            self.load(Path(folder))
+            self._runtime.export(module, example, [f'input{index}' for index in range(len(example))], Path(folder))
+            self._runtime.load(Path(folder))

@@ -14,15 +14,18 @@ class ExportedMeans(WholeImageMeans):
     Args:
         net (FusedDeCoNASNet): In PyTorch; the estimate is made by it.
         run_tile (Callable): As :meth:`TileNet.forward`, on arrays of the CPU.
+        run_whole (Callable): As the network's forward pass; for networks without such attentions.
         context: As for :class:`WholeImageMeans`.
     """
 
-    def __init__(self, net, run_tile, context):
+    def __init__(self, net, run_tile, run_whole, context):
         super().__init__(net, context)
-        self._run_tile = run_tile
+        self._run_tile, self._run_whole = run_tile, run_whole
         self._channels = [attention.squeeze.in_channels for attention in self.attentions]
 
     def run(self, x, rows, columns):
+        if not self.attentions:
+            return self._run_whole(x)
         if not self._means:
             return super().run(x, rows, columns)
         down, across = (_covered(length, span) for length, span in zip(x.shape[-2:], (rows, columns), strict=True))

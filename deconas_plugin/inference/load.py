@@ -7,18 +7,17 @@ import torch
 
 from deconas_plugin.errors import BackendError, OptionError
 from deconas_plugin.inference.auto import AutoBackend
-from deconas_plugin.inference.backend import TorchBackend
+from deconas_plugin.inference.backend import ExportedBackend, TorchBackend
 from deconas_plugin.inference.cache import cache_folder, cache_key, read_json, write_json
 from deconas_plugin.inference.check import Difference, difference_from
-from deconas_plugin.inference.runtimes import OnnxRuntimeBackend, OpenVINOBackend
+from deconas_plugin.inference.runtimes import OnnxRuntime, OpenVINO, require_precision
 from deconas_plugin.utils.device import choose_device
 from deconas_plugin.utils.precision import resolve_precision
 from deconas_plugin.utils.weights import load_network
 
 PACKAGES = {'openvino': ('openvino', ), 'onnxruntime': ('onnx', 'onnxruntime')}
-KINDS = {'torch': TorchBackend, 'openvino': OpenVINOBackend, 'onnxruntime': OnnxRuntimeBackend}
 PROVIDERS = tuple(f'onnxruntime:{provider}' for provider in ('cuda', 'tensorrt'))
-BACKENDS = ('auto', *KINDS, *PROVIDERS)
+BACKENDS = ('auto', 'torch', 'openvino', 'onnxruntime', *PROVIDERS)
 
 
 def load_backend(weights, backend='auto', precision='float32', device=None, say=print):
@@ -45,8 +44,10 @@ def load_backend(weights, backend='auto', precision='float32', device=None, say=
         raise OptionError(f'--backend: expected one of {", ".join(BACKENDS)}, got {backend!r}')
     require_installed(backend)
     # Other runtimes compute where they were built for; PyTorch then only makes the graph.
-    device = choose_device('cpu' if device is None and backend in ('openvino', *PROVIDERS) else device)
-    if backend not in PROVIDERS:
+    device = choose_device('cpu' if device is None and backend not in ('auto', 'torch') else device)
+    if backend.startswith('onnxruntime'):
+        precision = 'float32' if precision == 'auto' else precision
+    else:
         precision = resolve_precision(None if precision == 'auto' else precision, device, key='--precision')
     net = weights if isinstance(weights, torch.nn.Module) else load_network(weights)
     net = copy.deepcopy(net).cpu().eval().fuse()
@@ -79,11 +80,18 @@ def _missing(name):
     return [package for package in PACKAGES.get(name, ()) if find_spec(package) is None]
 
 
+def _backend(net, name, device, precision):
+    if name == 'torch':
+        return TorchBackend(net, device, precision)
+    require_precision(name, precision, device)
+    provider = name.partition(':')[2] or 'cpu'
+    runtime = OpenVINO(precision) if name == 'openvino' else OnnxRuntime(precision, provider)
+    return ExportedBackend(net, device, precision, name, runtime)
+
+
 def _checked(net, name, device, precision, say):
-    kind, _, provider = name.partition(':')
-    more = (provider, ) if provider else ()
-    backend = KINDS[kind](copy.deepcopy(net), device, precision, *more)
-    if kind == 'torch' and precision == 'float32':
+    backend = _backend(copy.deepcopy(net), name, device, precision)
+    if name == 'torch' and precision == 'float32':
         return backend
     path = cache_folder() / 'checked.json'
     key = cache_key(net, name, backend.version, precision, str(device))

@@ -21,6 +21,7 @@ class LatencyTable:
         lr_size (list[int]): Width and height of the LR image.
         milliseconds (dict[str, float]): Median latency of every part, see ComplexityCounter.parts, by :func:`key`.
         errors (list[float]): |predicted - measured| / measured of random networks of the space.
+        backend (str): What ran them. Default: 'torch'.
     """
     device: str
     threads: int
@@ -29,6 +30,7 @@ class LatencyTable:
     lr_size: list
     milliseconds: dict
     errors: list
+    backend: str = 'torch'
 
     def predict(self, parts, width=None):
         """float: Latency in milliseconds of a network of these parts (dict[tuple, int]: how often each occurs), with

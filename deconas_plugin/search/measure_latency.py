@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_util import DeCoNASSkeleton, DenseLayer, Features
 from deconas_plugin.archs.operation_weights import JoinedWeights
+from deconas_plugin.inference.runtimes import runtime_function
 from deconas_plugin.search.complexity import fewest_blocks
 from deconas_plugin.search.latency_table import LatencyTable, key, network_sizes, searched_parts
 from deconas_plugin.utils.precision import autocast
@@ -19,7 +20,8 @@ from deconas_plugin.utils.precision import autocast
 WARMUP = 3
 
 
-def measure_latency(counter, lr_size, device, precision='float32', runs=20, num_networks=20, seed=0):
+def measure_latency(counter, lr_size, device, precision='float32', runs=20, num_networks=20, seed=0,
+                    backend='torch'):
     """Measure every part, then check the sums against whole networks.
 
     Args:
@@ -30,15 +32,16 @@ def measure_latency(counter, lr_size, device, precision='float32', runs=20, num_
         runs (int): Timed runs, after a warm-up; the median counts. Default: 20.
         num_networks (int): Random networks of the check. Default: 20.
         seed (int): Of these networks.
+        backend (str): What runs them: 'torch', 'openvino' or 'onnxruntime', these on a CPU. Default: 'torch'.
 
     Returns:
         LatencyTable: What was measured.
     """
-    clock = Stopwatch(device, precision, runs)
+    clock = Stopwatch(device, precision, runs, backend)
     milliseconds = {key(part, width): clock.milliseconds(*_workload(part, counter, width or counter.num_feat, lr_size))
                     for width, part in searched_parts(counter)}
     table = LatencyTable(_device_name(device), torch.get_num_threads(), precision, network_sizes(counter),
-                         list(lr_size), {name: round(value, 5) for name, value in milliseconds.items()}, [])
+                         list(lr_size), {name: round(value, 5) for name, value in milliseconds.items()}, [], backend)
     rng = random.Random(seed)
     for _ in range(num_networks):
         genotype = counter.space.sample(rng)
@@ -58,19 +61,25 @@ class Stopwatch:
         device (torch.device): Where they run.
         precision (str): Of the forward pass.
         runs (int): The median of this many runs counts.
+        backend (str): What runs them. Default: 'torch'.
     """
 
-    def __init__(self, device, precision, runs):
+    def __init__(self, device, precision, runs, backend='torch'):
         self.device = device
         self.precision = precision
         self.runs = runs
+        self.backend = backend
 
     @torch.no_grad()
     def milliseconds(self, function, x):
         """float: Median time of ``function(x)``."""
-        if isinstance(function, nn.Module):
-            function = function.to(self.device, memory_format=torch.channels_last).eval()
-        x = x.to(self.device, memory_format=torch.channels_last)
+        if self.backend != 'torch':
+            module = function if isinstance(function, nn.Module) else _Function(function)
+            function, x = runtime_function(self.backend, module.eval(), x, self.precision), x.numpy()
+        else:
+            if isinstance(function, nn.Module):
+                function = function.to(self.device, memory_format=torch.channels_last).eval()
+            x = x.to(self.device, memory_format=torch.channels_last)
         times = []
         with autocast(self.precision, self.device):
             for _ in range(WARMUP + self.runs):
@@ -107,6 +116,16 @@ def _workload(part, counter, channels, lr_size):
 def _images(channels, lr_size):
     width, height = lr_size
     return torch.rand(1, channels, height, width)
+
+
+class _Function(nn.Module):
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
 
 
 class _Operation(nn.Module):

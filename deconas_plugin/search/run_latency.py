@@ -6,6 +6,8 @@ from basicsr.archs import build_network
 from rich.console import Console
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.inference.load import require_installed
+from deconas_plugin.inference.runtimes import require_precision
 from deconas_plugin.search.complexity import OUTPUT_SIZE_720P, ComplexityCounter
 from deconas_plugin.search.measure_latency import measure_latency
 from deconas_plugin.utils.options import load_options
@@ -35,7 +37,9 @@ def run_latency(args):
     counter = ComplexityCounter.of(build_network(network))
     lr_size = args.lr_size or [size // counter.upscale for size in OUTPUT_SIZE_720P]
     precision = resolve_precision(args.precision, device, key='--precision')
-    table = measure_latency(counter, lr_size, device, precision, args.runs, args.networks)
+    require_installed(args.backend)
+    require_precision(args.backend, precision, device)
+    table = measure_latency(counter, lr_size, device, precision, args.runs, args.networks, backend=args.backend)
     table.save(args.output)
     if table.errors:
         Console().print(f'Predicted against measured, {len(table.errors)} random networks: mean error '
