@@ -126,18 +126,18 @@ for name in ('nms', 'qnms'):
     torch.library.define(f'torchvision::{name}', '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
 raise RuntimeError('compiled with different CUDA major versions')
 """)
-    process = run_fresh(f'import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport deconas_plugin')
+    process = run_fresh(f'import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport deconas_plugin, basicsr')
     assert process.stderr.strip().splitlines()[-1] == 'RuntimeError: compiled with different CUDA major versions'
 
 
 def test_missing_distutils_names_setuptools():
-    process = run_fresh(HIDE.format(hidden=('distutils', 'setuptools')) + 'import deconas_plugin')
+    process = run_fresh(HIDE.format(hidden=('distutils', 'setuptools')) + 'import deconas_plugin, basicsr')
     assert process.returncode != 0
     assert process.stderr.strip().splitlines()[-1].startswith('ImportError: BasicSR needs distutils')
     assert 'pip install setuptools' in process.stderr
 
 
 def test_missing_torchvision_is_named():
-    process = run_fresh(HIDE.format(hidden=('torchvision',)) + 'import deconas_plugin')
+    process = run_fresh(HIDE.format(hidden=('torchvision',)) + 'import deconas_plugin, basicsr')
     assert process.returncode != 0
     assert 'torchvision' in process.stderr.strip().splitlines()[-1]

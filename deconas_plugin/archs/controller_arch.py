@@ -2,11 +2,11 @@
 import math
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.registration import register_arch
 
 INIT_RANGE = 0.1
 # Decisions too wide for an embedding of every combination of their bits.
@@ -17,7 +17,7 @@ SIZES = ('num_block', 'num_layer')
 NEVER = -1e4
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class DeCoNASController(nn.Module):
     """LSTM controller over the decisions of a search space.
 

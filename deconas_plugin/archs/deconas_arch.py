@@ -2,7 +2,6 @@
 import inspect
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 
 from deconas_plugin.archs.deconas_fused_arch import FusedDeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
@@ -10,11 +9,12 @@ from deconas_plugin.archs.genotype_buffer import decode_genotype, decode_residua
 from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.archs.pretrained import load_pretrained
 from deconas_plugin.errors import WeightsError
+from deconas_plugin.registration import register_arch
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.search_space import PAPER_OPERATIONS
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class DeCoNASNet(DeCoNASSkeleton):
     """Network derived by DeCoNAS, or any other of its search space.
 

@@ -1,16 +1,16 @@
 """The supernet: all networks of the search space with shared weights."""
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from deconas_plugin.archs.channel_slicing import ChannelSlicing
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
 from deconas_plugin.archs.operation_weights import JoinedWeights, SlicedWeights
+from deconas_plugin.registration import register_arch
 from deconas_plugin.search.spaces import build_space, complete
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class DeCoNASSuperNet(DeCoNASSkeleton):
     """Weight-sharing supernet. It has no state but its weights: the genotype is an argument of the forward pass.
 

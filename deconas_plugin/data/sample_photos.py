@@ -1,16 +1,11 @@
 """Training, reward and validation data without any download: photographs that lie inside the scikit-image package."""
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
+from deconas_plugin.data.photo_folder import REWARD_PHOTOS, TRAIN_PHOTOS, VAL_PHOTOS, photo_folder
 from deconas_plugin.data.prepare import Prepared, prepare_sub_images
 from deconas_plugin.data.test_sets import TestPair, prepare_test_pairs
-from deconas_plugin.errors import DataError
 
-# No scene is in two splits; both motorcycle photographs show the same one.
-TRAIN_PHOTOS = ('brick.png', 'coins.png', 'gravel.png', 'motorcycle_left.png', 'motorcycle_right.png', 'rocket.jpg')
-REWARD_PHOTOS = ('camera.png', 'coffee.png')
-VAL_PHOTOS = ('astronaut.png', 'chelsea.png')
 SUB_IMAGE_SIZE, SUB_IMAGE_STEP = 192, 96  # the photographs are about 500 pixels a side
 
 
@@ -41,20 +36,3 @@ def prepare_sample_photos(root='datasets/sample_photos', scale=2):
              for split, files in (('train', TRAIN_PHOTOS), ('reward', REWARD_PHOTOS))}
     pairs = [TestPair(Path(file).stem, photos / file, None) for file in VAL_PHOTOS]
     return SamplePhotos(**lmdbs, val=prepare_test_pairs(pairs, Path(root, 'val'), scale))
-
-
-def photo_folder():
-    """Path: Where scikit-image keeps its photographs.
-
-    Raises:
-        DataError: They are not there.
-    """
-    spec = find_spec('skimage')
-    if spec is None:
-        raise DataError('the sample photographs come with scikit-image, which is not installed: '
-                        'pip install scikit-image')
-    folder = Path(spec.submodule_search_locations[0], 'data')
-    missing = [file for file in TRAIN_PHOTOS + REWARD_PHOTOS + VAL_PHOTOS if not (folder / file).is_file()]
-    if missing:
-        raise DataError(f'{folder}: {missing[0]} is missing; pip install --force-reinstall scikit-image')
-    return folder

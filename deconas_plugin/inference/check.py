@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import cv2
 import torch
 
-from deconas_plugin.data.sample_photos import photo_folder
+from deconas_plugin.data.photo_folder import photo_folder
 
 # A part of a photograph of scikit-image: a face, hair, and edges.
 PHOTO, PART = 'astronaut.png', (slice(20, 148), slice(160, 288))

@@ -3,8 +3,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from deconas_plugin.data.photo_folder import photo_folder
 from deconas_plugin.data.prepare import prepare_sub_images
-from deconas_plugin.data.sample_photos import photo_folder
 from deconas_plugin.speed.jobs import load_patches
 from deconas_plugin.speed.results import Work
 from deconas_plugin.speed.timing import OwnProcess, in_turns

@@ -11,17 +11,17 @@ as usually printed.
 """
 import torch
 import torch.nn.functional as F
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from deconas_plugin.archs.compared.luminance import ScaledNet
 from deconas_plugin.archs.deconas_util import upsampling_stages
+from deconas_plugin.registration import register_arch
 
 NUM_FEAT = 64
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class CARN(ScaledNet):
     """CARN, for one scale.
 

@@ -9,10 +9,10 @@ the fusion and 73 for the last convolution: 1,021,401. Mult-Adds @720p: all but 
 """
 import torch
 import torch.nn.functional as F
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from deconas_plugin.archs.compared.luminance import LuminanceNet
+from deconas_plugin.registration import register_arch
 
 NUM_STEM = 32
 NUM_SHUFFLED = 8
@@ -30,7 +30,7 @@ CELLS = (
 )
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class FALSR_A(LuminanceNet):
     """FALSR-A, on the luminance of YPbPr.
 

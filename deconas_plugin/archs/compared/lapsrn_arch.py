@@ -12,16 +12,16 @@ each of 230,400 LR pixels, 84.9 G.
 """
 import torch
 import torch.nn.functional as F
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from deconas_plugin.archs.compared.luminance import LuminanceNet
+from deconas_plugin.registration import register_arch
 
 DEPTH, NUM_FEAT = 10, 64
 SLOPE = 0.2
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class LapSRN(LuminanceNet):
     """LapSRN; what it gives is the last level's image, of which alone the loss is, too.
 

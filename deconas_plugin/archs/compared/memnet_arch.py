@@ -12,15 +12,15 @@ Mult-Adds @720p: every residual unit is applied six times, and every output has 
 """
 import torch
 import torch.nn.functional as F
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from deconas_plugin.archs.compared.luminance import LuminanceNet
+from deconas_plugin.registration import register_arch
 
 NUM_BLOCK, NUM_RECURSION, NUM_FEAT = 6, 6, 64
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class MemNet(LuminanceNet):
     """MemNet M6R6.
 

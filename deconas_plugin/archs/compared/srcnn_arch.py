@@ -7,13 +7,13 @@ Parameters: 81 * 64 + 64, 25 * 64 * 32 + 32, 25 * 32 + 1 = 57,281. Mult-Adds @72
 (5,184 + 51,200 + 800) * 921,600 = 52.7 G, as usually printed.
 """
 import torch.nn.functional as F
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from deconas_plugin.archs.compared.luminance import LuminanceNet
+from deconas_plugin.registration import register_arch
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class SRCNN(LuminanceNet):
     """SRCNN 9-5-5.
 

@@ -6,15 +6,15 @@ Parameters: 9 * 64 + 64, eighteen times 9 * 64 * 64 + 64, 9 * 64 + 1 = 665,921. 
 output: (2 * 576 + 18 * 36,864) * 921,600 = 612.6 G, as usually printed.
 """
 import torch.nn.functional as F
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from deconas_plugin.archs.compared.luminance import LuminanceNet
+from deconas_plugin.registration import register_arch
 
 DEPTH, NUM_FEAT = 20, 64
 
 
-@ARCH_REGISTRY.register()
+@register_arch
 class VDSR(LuminanceNet):
     """VDSR; one set of weights serves all scales.
 

@@ -1,0 +1,105 @@
+"""Registering in BasicSR when BasicSR is imported, and not before.
+
+BasicSR takes seconds to import, and running a trained network needs none of it. So the plugin waits: whoever imports
+BasicSR, before or after the plugin, finds everything registered.
+"""
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+
+PACKAGE = 'deconas_plugin'
+# What registers itself in a registry, or adapts BasicSR, when it is imported.
+REGISTERING = ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.controller_arch', 'archs.compared',
+               'data.basicsr_images', 'data.deconas_patch_dataset', 'models.deconas_model',
+               'models.deconas_search_model', 'search.reinforce', 'search.random_search', 'search.evolution',
+               'search.nsga2', 'training.losses')
+# What runs trained networks, with the packages around it; it imports neither BasicSR nor anything that does.
+# Everything else is imported after BasicSR, so that modules that register themselves always come in the order above.
+WITHOUT_BASICSR = frozenset(f'{PACKAGE}.{name}' for name in """
+    archs archs.composed_conv archs.deconas_arch archs.deconas_fused_arch archs.deconas_util archs.genotype_buffer
+    archs.layer_choices archs.network_options archs.operation_weights archs.operations archs.pretrained compat data
+    data.images data.images.cmyk data.images.exif data.images.listing data.images.photo data.images.png
+    data.images.reader data.images.tiff data.images.writer data.photo_folder errors formats formats.convert
+    formats.ncnn_export formats.onnx_export inference inference.auto inference.backend inference.cache
+    inference.check inference.exported_means inference.load inference.refused_layer inference.runtimes
+    inference.tile_memory inference.tile_net registration search search.block_genotype search.choices
+    search.genotype search.genotype_text search.search_space upscaling upscaling.jobs upscaling.upscaler utils
+    utils.atomic utils.console utils.device utils.memory utils.precision utils.state_files utils.tiling utils.views
+    utils.weights utils.whole_image_means zoo zoo.catalogue
+""".split())
+
+_waiting = []
+
+
+def register_arch(cls):
+    """Class decorator: registers an architecture in BasicSR, at once or as soon as BasicSR is there."""
+    if _waiting is None:
+        from basicsr.utils.registry import ARCH_REGISTRY
+        ARCH_REGISTRY.register(cls)
+    else:
+        _waiting.append(cls)
+    return cls
+
+
+def install():
+    """Register now, if BasicSR has been imported already, else when it is."""
+    if 'basicsr' in sys.modules:
+        from deconas_plugin import compat
+        compat.apply()
+        _register()
+    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def _register():
+    global _waiting
+    classes, _waiting = _waiting or [], None
+    for cls in classes:
+        register_arch(cls)
+    for module in REGISTERING:
+        importlib.import_module(f'{PACKAGE}.{module}')
+
+
+class _Finder:
+    """Finds nothing itself, but sees every import before the others do."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == 'basicsr':
+            return _announced(name, path, target)
+        if name.startswith(f'{PACKAGE}.') and name not in WITHOUT_BASICSR and 'basicsr' not in sys.modules:
+            importlib.import_module('basicsr')
+            if name in sys.modules:  # it registers itself, or is needed by what does
+                return ModuleSpec(name, _Imported(sys.modules[name]))
+        return None
+
+
+def _announced(name, path, target):
+    """ModuleSpec | None: BasicSR's, with the work-arounds before it and the registration after it."""
+    finders = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+    spec = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
+    if spec is not None:
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            from deconas_plugin import compat
+            compat.apply()
+            run(module)
+            _register()
+
+        spec.loader.exec_module = exec_module
+    return spec
+
+
+class _Imported:
+    """Loads a module that has been imported meanwhile: that one."""
+
+    def __init__(self, module):
+        self.module, self.spec = module, module.__spec__
+        # Python would take this one, where it finds one, and run the module a second time.
+        module.__spec__ = None
+
+    def create_module(self, spec):
+        return self.module
+
+    def exec_module(self, module):
+        module.__spec__ = self.spec

@@ -1,0 +1,76 @@
+"""Importing the plugin is quick; whoever imports BasicSR finds it registered, in whatever order."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deconas_plugin.registration import WITHOUT_BASICSR
+
+ROOT = Path(__file__).resolve().parent.parent
+IS_REGISTERED = """
+from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
+from deconas_plugin.archs.deconas_arch import DeCoNASNet
+assert ARCH_REGISTRY.get('DeCoNASNet') is DeCoNASNet and 'DeCoNASSuperNet' in ARCH_REGISTRY
+assert 'DeCoNASModel' in MODEL_REGISTRY and 'DeCoNASPatchDataset' in DATASET_REGISTRY
+"""
+
+
+def run_fresh(code):
+    process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, timeout=300,
+                             env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    assert process.returncode == 0, process.stderr
+
+
+def test_running_networks_needs_no_basicsr():
+    run_fresh(f"""
+import importlib, sys
+for name in {sorted(WITHOUT_BASICSR)!r}:
+    importlib.import_module(name)
+heavy = {{'basicsr', 'torchvision', 'matplotlib', 'scipy', 'lmdb', 'torch._dynamo'}} & set(sys.modules)
+assert not heavy, heavy
+import basicsr
+{IS_REGISTERED}
+import deconas_plugin.archs.deconas_arch as module
+assert module is sys.modules['deconas_plugin.archs.deconas_arch']
+""")
+
+
+def test_the_list_names_modules_that_are_there():
+    for name in WITHOUT_BASICSR:
+        path = ROOT / name.replace('.', '/')
+        assert path.with_suffix('.py').is_file() or (path / '__init__.py').is_file(), name
+
+
+def test_basicsr_may_come_first():
+    # With the work-arounds that it needs on today's torchvision, from somewhere else than the plugin.
+    run_fresh(f"""
+import sys
+exec(open('deconas_plugin/compat.py').read(), compat := {{'__name__': 'compat'}})
+compat['apply']()
+import basicsr
+import deconas_plugin
+{IS_REGISTERED}""")
+
+
+@pytest.mark.parametrize('first', ['search.reward', 'models.deconas_model', 'archs.controller_arch', 'pipeline'])
+def test_any_module_may_come_first(first):
+    run_fresh(f"""
+import sys
+import deconas_plugin.{first} as module
+assert module is sys.modules['deconas_plugin.{first}']
+assert module is getattr(sys.modules['deconas_plugin.{first}'.rpartition('.')[0]], '{first}'.rpartition('.')[2])
+assert module.__spec__.name == module.__name__ and module.__spec__.origin == module.__file__
+from deconas_plugin.models import deconas_search_model
+assert sys.modules['deconas_plugin.search.reward'].Reward is deconas_search_model.Reward
+{IS_REGISTERED}""")
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='measured on Linux')
+def test_help_is_quick():
+    # What counts is processor time, whatever else the machine does.
+    process = subprocess.Popen([sys.executable, 'tools/upscale.py', '--help'], cwd=ROOT, stdout=subprocess.DEVNULL,
+                               env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0 and usage.ru_utime + usage.ru_stime < 0.5
