@@ -77,6 +77,28 @@ def test_penalties_are_shares_or_the_excess_over_a_target():
     assert Penalty(counter, [{'type': 'paper', 'weight': 1.0}])(counter.everything) == {'paper': 1.0}
 
 
+def test_fusions_that_are_searched_have_their_price():
+    counter = ComplexityCounter(SearchSpace(search_fusion=True))
+    penalty = Penalty(counter, [{'type': 'params', 'weight': 1.0}, {'type': 'paper', 'weight': 1.0}])
+    operations = '0' * 30
+    fused, unfused = (Genotype(counter.space, tuple(map(int, operations + bits * 8))) for bits in '10')
+    assert counter.count(fused).params - counter.count(unfused).params == 81920
+    # Four blocks count as one: 4 features of the local fusion, and a fourth of the 4 of the global one.
+    assert counter.searched_params(fused) == 5 * 64**2 == 81920 / 4
+    assert counter.searched_params(unfused) == counter.paper_params(unfused) == 0
+    prices = penalty(fused)
+    assert prices == {'params': 20480 / (784000 + 20480), 'paper': 20480 / (743680 + 20480)}
+    assert penalty(unfused) == {'params': 0, 'paper': 0}
+    assert penalty(counter.everything) == {'params': 1, 'paper': 1}
+
+
+def test_blocks_of_their_own_are_priced_each():
+    counter = ComplexityCounter(SearchSpace(2, 2, share_blocks=False), num_feat=8)
+    bits = (1, ) * 9 + (0, ) * 9
+    half = Genotype(counter.space, bits)
+    assert Penalty(counter, [{'type': 'params', 'weight': 1.0}])(half) == {'params': 0.5}
+
+
 @pytest.mark.parametrize('terms, message', [
     ([{'type': 'mult_adds', 'weight': 1, 'target': 75e9}], r'target 7.5e\+10 is below 8.504e\+10.*num_feat 64'),
     ([{'type': 'watts', 'weight': 1}], "expected one of params, .*got 'watts'"),

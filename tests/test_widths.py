@@ -136,6 +136,10 @@ def test_a_step_at_a_width_has_no_gradient_beyond_it(width):
     assert supernet.conv_second.weight.grad[:width, :width].count_nonzero() > 0
 
 
+def num_weights(operation):
+    return sum(parameter.numel() for key, parameter in operation.named_parameters() if key != 'bias')
+
+
 @pytest.mark.parametrize('name', VARIANTS)
 def test_every_width_is_counted_as_built(name):
     supernet, rng = make(**VARIANTS[name]), random.Random(5)
@@ -144,9 +148,11 @@ def test_every_width_is_counted_as_built(name):
         genotype = of_width(supernet.space.sample(rng), width)
         net, cost = supernet.derive(genotype), counter.count(genotype)
         blocks = net.blocks[:1] if supernet.space.share_blocks else net.blocks
-        searched = sum(parameter.numel() for block in blocks
-                       for layer in block.layers.values() for operation in layer.operations.values()
-                       for key, parameter in operation.named_parameters() if key != 'bias')
+        searched = sum(map(num_weights, (operation for block in blocks for layer in block.layers.values()
+                                         for operation in layer.operations.values())))
+        if supernet.space.search_fusion:  # the last feature is always taken; the one global fusion serves all blocks
+            searched += sum(num_weights(block.local_fusion) - width**2 for block in blocks)
+            searched += (num_weights(net.global_fusion) - width**2) * len(blocks) / len(net.blocks)
         assert searched == counter.searched_params(genotype)
         assert (num_params(net), built_mult_adds(net)) == (cost.params, cost.mult_adds)
 

@@ -147,25 +147,34 @@ class ComplexityCounter:
         return self.count(self.everything)
 
     def searched_params(self, genotype):
-        """int: Operation weights that the genotype selects and the output needs, without biases; counted once where
-        blocks share their genotype."""
+        """float: Weights that the genotype selects and the output needs, without biases, of operations and, where the
+        space searches them, fusions. Where blocks share their genotype, they count as one block, and the global fusion,
+        of which there is one, as its share of a block."""
         return self._selected(genotype, self._slices(genotype.width or self.num_feat))
 
     @property
     def searchable_params(self):
-        """int: As :meth:`searched_params` with everything selected."""
+        """float: As :meth:`searched_params` with everything selected."""
         return self.searched_params(self.everything)
 
     def paper_params(self, genotype):
-        """int: As :meth:`searched_params`, by the reference's arithmetic, which misses the pointwise weights of a
+        """float: As :meth:`searched_params`, by the reference's arithmetic, which misses the pointwise weights of a
         separable convolution: 9C + C of them."""
         return self._selected(genotype, self._paper_slices(genotype.width or self.num_feat))
 
-    @staticmethod
-    def _selected(genotype, slices):
-        return sum(
-            len(inputs) * weights + common for block in set(genotype.blocks) for k in block.live_layers
+    def _selected(self, genotype, slices):
+        blocks = genotype.blocks[:1] if self.space.share_blocks else genotype.blocks
+        operations = sum(
+            len(inputs) * weights + common for block in blocks for k in block.live_layers
             for inputs, (weights, common) in zip(block.layer_inputs[k], slices, strict=True) if inputs)
+        return operations + self._searched_fusion(genotype, blocks) if self.space.search_fusion else operations
+
+    def _searched_fusion(self, genotype, blocks):
+        """float: Weights of the 1x1 fusions for the features that the genotype had a choice about."""
+        # The last feature is always taken.
+        features = sum(len(block.local_fusion) - 1 for block in blocks)
+        features += (len(genotype.global_fusion) - 1) * len(blocks) / genotype.num_block
+        return features * (genotype.width or self.num_feat)**2
 
     def _slices(self, num_feat):
         """list[tuple[int, int]]: Weights of every candidate operation for one earlier feature, and in common."""
