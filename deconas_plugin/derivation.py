@@ -15,6 +15,7 @@ from deconas_plugin.search.halving import Halving, HalvingOptions
 from deconas_plugin.search.pareto import pareto_front
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.reward_signal import RewardSignal, block_gain
+from deconas_plugin.training.alone import TRAIN_KEYS
 from deconas_plugin.utils.paths import shown, tool_command, typed
 from deconas_plugin.utils.results import Results
 
@@ -70,10 +71,11 @@ def run_derivation(folder,
         scores, signal = _read(results.get('candidates', lambda: _plain(*scored())), experiment)
         halved = Halving(experiment, halving, results)
         rungs, state = halved.run(scores), halved.state
-        best = [*rungs[-1].scores, *(score for score in scores if score.genotype not in rungs[-1].genotypes)]
+        best = rungs[-1].scores
+        title = f'Derived by halving {len(rungs[0].scores)} candidates: the first, after {rungs[-1].steps} steps alone'
     else:
         (scores, signal), rungs, state = scored(), [], None
-        best = scores
+        best, title = scores, f'Derived: the best of {len(scores)} candidates is the first'
     files = DerivationFiles(experiment, name)
     measures = options.get('front') or experiment.strategy.measures or ['mult_adds']
     front = pareto_front(scores, experiment.counter, list(measures))
@@ -88,13 +90,14 @@ def run_derivation(folder,
         'manual_seed': experiment.opt['manual_seed'],
         'seconds': round(time.time() - started, 1),
     }, state, rungs)
-    _show(best, len(scores), front, experiment.counter, files, signal)
+    _show(title, best, front, experiment.counter, files, signal)
     return files
 
 
 def _results(experiment, settings):
     """Results: Of one halving; other weights or settings have a folder of their own."""
-    settings = {'weights': experiment.digest, 'train': experiment.opt['train'], **settings}
+    train = {key: experiment.opt['train'].get(key) for key in TRAIN_KEYS}
+    settings = {'weights': experiment.digest, 'train': train, 'manual_seed': experiment.opt['manual_seed'], **settings}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
     folder = experiment.folder / 'halving' / digest
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,12 +125,12 @@ def _signal(experiment, scores):
     return replace(signal, block_gain=block_gain(experiment.reward, scores[:1], batches))
 
 
-def _show(scores, num_candidates, front, counter, files, signal):
+def _show(title, scores, front, counter, files, signal):
     console = Console()
     if signal and not signal.ranks:
         console.print(f'{signal.warning}.', style='yellow', soft_wrap=True)
-    console.print(_table(f'Derived: the best of {num_candidates} candidates is the first', scores[:SHOWN], counter))
-    console.print(_table('Pareto front, cheapest first', front, counter))
+    console.print(_table(title, scores[:SHOWN], counter))
+    console.print(_table('Pareto front of shared weights, cheapest first', front, counter))
     console.print(f'Genotype and weights: {shown(files.genotype.parent)}', soft_wrap=True)
     console.print('Next, train the derived network, then test it:', soft_wrap=True)
     for tool, options in (('train', files.train_options), ('test', files.test_options)):

@@ -64,11 +64,6 @@ class Rung:
     scores: list
     kept: int
 
-    @property
-    def genotypes(self):
-        """list[Genotype]: Those that trained in it, best first."""
-        return [score.genotype for score in self.scores]
-
 
 class Halving:
     """Trains the candidates; what is finished is kept, so that it continues where it was stopped.

@@ -12,7 +12,7 @@ from deconas_plugin.search.experiment import SearchExperiment
 from deconas_plugin.study.rank import predictors, shared_psnr, stratified_genotypes, train_alone, train_on
 from deconas_plugin.study.report import plot_ranks, yardstick_table
 from deconas_plugin.study.statistics import yardstick
-from deconas_plugin.training.alone import AloneTraining, check_trains_alone
+from deconas_plugin.training.alone import TRAIN_KEYS, AloneTraining, check_trains_alone
 from deconas_plugin.utils.atomic import save_text
 from deconas_plugin.utils.results import Results
 
@@ -127,8 +127,8 @@ class Rank:
         num = len(self.genotypes)
         text = yardstick_table(found, f'{num} networks, {length} steps alone, {len(self.seeds)} seeds', ENOUGH)
         save_text(text, output / 'rank.md')
-        save_text(json.dumps({'steps': length, 'genotypes': [*map(str, self.genotypes)], **found}, indent=1),
-                  output / 'rank.json')
+        values = json.dumps({'steps': length, 'genotypes': [*map(str, self.genotypes)], **found}, indent=1)
+        save_text(values.replace('NaN', 'null'), output / 'rank.json')  # JSON knows no NaN
         means = [fmean(psnrs) for psnrs in zip(*found['alone'], strict=True)]
         plot_ranks(found['predicted']['shared weights'], means, found['predicted']['Mult-Adds'], output / 'rank.png')
         Console().print(text, soft_wrap=True)
@@ -157,6 +157,6 @@ def _searched(experiment):
         'manual_seed': opt['manual_seed'],
         'network_g': opt['network_g'],
         'datasets': {'train': opt['datasets']['train']},
-        'train': {key: train.get(key) for key in ('optim_g', 'pixel_opt', 'precision')},
+        'train': {key: train.get(key) for key in TRAIN_KEYS},
         'search': {'reward': opt['search']['reward']},
     }

@@ -16,6 +16,8 @@ from deconas_plugin.errors import OptionError
 from deconas_plugin.search.reward import patch_psnrs
 from deconas_plugin.utils.precision import autocast, resolve_precision
 
+# What of the section train the networks depend on.
+TRAIN_KEYS = ('optim_g', 'pixel_opt', 'precision', 'warmup_iter', 'grad_clip')
 TIMED_STEPS = 3
 WARMUP_SHARE = 10  # of a training, one step in so many; a new optimizer would shake trained weights
 
@@ -123,6 +125,8 @@ class AloneTraining:
         self.train(net, 1)
         started = time.perf_counter()
         self.train(net, TIMED_STEPS)
+        if self.experiment.device.type == 'cuda':
+            torch.cuda.synchronize()
         return (time.perf_counter() - started) / TIMED_STEPS
 
     def _batches(self, first_step, num_steps):
