@@ -168,6 +168,8 @@ def test_tool_draws_bits_names_files_and_weights(tmp_path, monkeypatch):
     assert main(['net.pth', '-o', 'weights.svg']) == 0
     assert main(['111', '110100', '--num_layer', '2', '--num_block', '2', '-o', 'bits.svg']) == 0
     assert Path('weights.svg').read_bytes() == Path('bits.svg').read_bytes()
+    assert main(['DeCoNASNet_x2_24G', '-o', 'zoo.svg']) == 0
+    assert Path('zoo.svg').read_bytes() != Path('bits.svg').read_bytes()
     assert main(['DeCoNASNet_x2']) == 0
     assert Path('genotype.svg').is_file()
 

@@ -113,6 +113,10 @@ def test_the_first_picture_of_several():
     frames = [Image.fromarray(samples(3, 8, seed)).quantize(16) for seed in (1, 2)]
     photo = decode_photo(saved(frames[0], 'GIF', save_all=True, append_images=frames[1:]), 'x')
     assert np.array_equal(photo.rgb, np.asarray(frames[0].convert('RGB')))
+    frames = [frame.convert('RGB') for frame in frames]
+    content = saved(frames[0], 'MPO', save_all=True, append_images=frames[1:])
+    assert b'MPF' in content
+    assert np.array_equal(decode_photo(content, 'x').rgb, decode_photo(saved(frames[0], 'JPEG'), 'x').rgb)
     pages = np.stack([samples(3, 16, seed) for seed in (1, 2)])
     assert np.array_equal(decode_photo(tiff(pages, photometric='rgb'), 'x').rgb, pages[0])
 
@@ -250,7 +254,7 @@ def test_the_limit_is_an_option_and_not_pillows(monkeypatch):
     for kind in ('JPEG', 'PNG', 'TIFF', 'WEBP'):
         content = saved(Image.fromarray(samples(3, 8)), kind)
         assert decode_photo(content, 'x', max_pixels=12 * 17).rgb.shape == (12, 17, 3)
-        with pytest.raises(DataError, match='x: 17x12 pixels; expected at most 203, raise --max-pixels'):
+        with pytest.raises(DataError, match='x: 17x12 pixels; expected at most 203 '):
             decode_photo(content, 'x', max_pixels=203)
     assert Image.MAX_IMAGE_PIXELS == 10
     with pytest.raises(DataError, match='30000x20000 pixels; expected at most 400,000,000'):

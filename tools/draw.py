@@ -20,8 +20,9 @@ Exit code: 0 drawn, 2 the genotype or the output is not as expected (the message
 def build_parser():
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('genotype', nargs='+', metavar='GENOTYPE', help='bits, the name of a published genotype, a '
-                        'genotype.yml, or the weights (.pth, .safetensors) of a derived network')
+    parser.add_argument('genotype', nargs='+', metavar='GENOTYPE', help='bits, the name of a published genotype or '
+                        'of a network in the model zoo, a genotype.yml, or the weights (.pth, .safetensors) of a '
+                        'derived network')
     parser.add_argument('-o', '--out', metavar='FILE', help='ends in .svg, .png or .pdf (default: genotype.svg)',
                         default='genotype.svg')
     parser.add_argument('--dpi', type=int, default=200, help='pixels per inch of a PNG (default: %(default)s)')
@@ -35,9 +36,10 @@ def build_parser():
 def read_genotype(args):
     """The genotype that the arguments mean, wherever it stands."""
     from deconas_plugin.search.genotype import Genotype
+    from deconas_plugin.zoo.catalogue import load_zoo
     text = ' '.join(args.genotype)
     suffix = Path(text).suffix
-    if suffix in ('.pth', '.safetensors'):
+    if suffix in ('.pth', '.safetensors') or text in load_zoo().entries:
         from deconas_plugin.utils.weights import load_network
         return load_network(text).genotype
     if suffix in ('.yml', '.yaml'):

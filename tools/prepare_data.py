@@ -49,6 +49,8 @@ def build_parser():
                         'search_x2_quick, or one of your own (default: search_x<scale>)')
     parser.add_argument('--size', type=positive, help='side of an HR sub-image (default: 480)')
     parser.add_argument('--step', type=positive, help='HR pixels between sub-images (default: 240)')
+    parser.add_argument('--max-pixels', type=positive, metavar='N', help='leave out images of more pixels (default: '
+                        '400 million)')
     parser.add_argument('--workers', type=positive, help='processes (default: all cores)')
     parser.add_argument('--overwrite', action='store_true', help='replace databases made with other settings')
     return parser
@@ -61,7 +63,7 @@ def parse(argv):
     only_lmdb = ('split', 'size', 'step', 'overwrite', 'write_options')
     if args.like and not args.write_options:
         parser.error('--like has no effect without --write-options')
-    unused = (*only_lmdb, 'lr', 'name', 'test_set', 'workers', 'bicubic') if args.sample_photos else \
+    unused = (*only_lmdb, 'lr', 'name', 'test_set', 'workers', 'bicubic', 'max_pixels') if args.sample_photos else \
         only_lmdb if args.test_set else ()
     for option in unused:
         if getattr(args, option):
@@ -76,6 +78,7 @@ def prepare(args):
     """Do what the arguments ask; returns a list of Prepared, and the command that comes next, if there is one."""
     from deconas_plugin.data.bicubic import official_shrinking
     from deconas_plugin.data.image_io import list_images
+    from deconas_plugin.data.images.reader import MAX_PIXELS
     from deconas_plugin.data.own_options import OwnOptions
     from deconas_plugin.data.parallel import available_cores
     from deconas_plugin.data.prepare import prepare_sub_images
@@ -87,14 +90,13 @@ def prepare(args):
     if args.sample_photos:
         photos = prepare_sample_photos(args.out or 'datasets/sample_photos', args.scale)
         return [photos.train, photos.reward, photos.val], ''
-    workers = args.workers or available_cores()
+    run = {'workers': args.workers or available_cores(), 'max_pixels': args.max_pixels or MAX_PIXELS}
     of_folder = args.test_set or args.write_options
     name = args.name or (os.path.basename(os.path.abspath(args.hr)) if of_folder else 'DIV2K')
     out = args.out or os.path.join('datasets', name)
     if args.test_set:
         pairs, missing = find_test_pairs(args.hr, args.scale, args.lr)
-        prepared = prepare_test_pairs(pairs, out, args.scale, workers=workers,
-                                      bicubic=args.bicubic or official_shrinking(name))
+        prepared = prepare_test_pairs(pairs, out, args.scale, bicubic=args.bicubic or official_shrinking(name), **run)
         prepared.skipped.update(missing)
         return [prepared], ''
     passed_over = {}
@@ -106,7 +108,7 @@ def prepare(args):
     splits = select_splits(images, parts) if parts else {'train': images}
     prepared = {split: prepare_sub_images(
         chosen, out, args.scale, name=name, split=split, lr_folder=args.lr, size=args.size or 480,
-        step=args.step or 240, workers=workers, overwrite=args.overwrite, bicubic=args.bicubic or 'basicsr')
+        step=args.step or 240, overwrite=args.overwrite, bicubic=args.bicubic or 'basicsr', **run)
         for split, chosen in splits.items()}
     next(iter(prepared.values())).skipped.update(passed_over)
     if own:

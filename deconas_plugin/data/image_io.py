@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from deconas_plugin.data.images.listing import scan_folder
-from deconas_plugin.data.images.reader import SUFFIXES, decode_photo, read_photo
+from deconas_plugin.data.images.reader import MAX_PIXELS, SUFFIXES, decode_photo, read_photo
 from deconas_plugin.errors import DataError
 
 PNG_LEVEL = 1  # OpenCV's default, and BasicSR's; written into meta_info.txt
@@ -33,12 +33,12 @@ def list_images(folder, skipped=None):
     return images
 
 
-def read_image(path, **limits):
+def read_image(path, max_pixels=MAX_PIXELS):
     """Read an image as its file says: upright, in the colours of its profile where they are inks.
 
     Args:
         path (str | Path): A file of any format of :func:`read_photo`.
-        limits: ``max_pixels`` of :func:`read_photo`.
+        max_pixels (int): The largest image to decode. Default: 400 million.
 
     Returns:
         tuple: the image, (h, w, 3), uint8, BGR (grey images get three equal channels), and a note on what was left
@@ -47,7 +47,7 @@ def read_image(path, **limits):
     Raises:
         DataError: unreadable, truncated, more than 8 bits per channel, too large, or smaller than 12 pixels.
     """
-    photo = read_photo(path, **limits)
+    photo = read_photo(path, max_pixels)
     rgb = eight_bits(photo, path)
     if min(rgb.shape[:2]) < MIN_SIDE:
         raise DataError(f'{path}: {rgb.shape[1]}x{rgb.shape[0]} pixels; expected at least {MIN_SIDE}x{MIN_SIDE}')

@@ -39,8 +39,7 @@ def _lmdb_pairs(options):
 
 
 def _folder_pairs(options):
-    files = _meta_info_names(options) if options.meta_info_file \
-        else [path.name for path in list_images(options.dataroot_gt)]
+    files = _meta_info_names(options) if options.meta_info_file else _folder_names(options)
     by_key = {osp.splitext(osp.basename(file))[0]: file for file in files}
     lq_paths, gt_paths = [], []
     for key in _selected(sorted(by_key), options):
@@ -52,6 +51,17 @@ def _folder_pairs(options):
         raise DataError(f'{missing[0]}: no such file ({len(missing)} of {len(gt_paths)} pairs of images are '
                         'incomplete); check dataroot_lq, dataroot_gt and filename_tmpl')
     return FileImages(lq_paths), FileImages(gt_paths), lq_paths, gt_paths
+
+
+def _folder_names(options):
+    passed_over = {}
+    names = [path.name for path in list_images(options.dataroot_gt, passed_over)]
+    # Fewer images than the folder seems to hold; what macOS adds to a copied folder is none of them.
+    missing = [reason for path, reason in passed_over.items() if not path.name.startswith('._')]
+    if missing and not options.skip_broken:
+        raise DataError(f'{missing[0]} ({len(missing)} of {len(names) + len(missing)} images); remove it, or set '
+                        'on_error: skip')
+    return names
 
 
 def _selected(keys, options):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from deconas_plugin.data.files import locked_folder
 from deconas_plugin.data.image_io import list_images
+from deconas_plugin.data.images.reader import MAX_PIXELS
 from deconas_plugin.data.lmdb_writer import LmdbWriter, check_entries
 from deconas_plugin.data.parallel import ordered_map, progress
 from deconas_plugin.data.sub_images import PairJob, cut_pair, first_key
@@ -24,7 +25,7 @@ class Prepared:
 
 
 def prepare_sub_images(images, out, scale, *, name='DIV2K', split='train', lr_folder=None, size=480, step=240,
-                       workers=1, overwrite=False, bicubic='basicsr'):
+                       workers=1, overwrite=False, bicubic='basicsr', max_pixels=MAX_PIXELS):
     """Make `<name>_<split>_HR_sub.lmdb` and `<name>_<split>_LR_bicubic_X<scale>_sub.lmdb` in the folder `out`.
 
     What an earlier run has finished is not done again; the same HR database serves every scale.
@@ -40,6 +41,7 @@ def prepare_sub_images(images, out, scale, *, name='DIV2K', split='train', lr_fo
         workers (int): Processes.
         overwrite (bool): Replace databases made with other settings.
         bicubic (str): How LR images are made, see :func:`deconas_plugin.data.bicubic.shrink`.
+        max_pixels (int): Larger images are left out. Default: 400 million.
 
     Returns:
         Prepared
@@ -61,7 +63,7 @@ def prepare_sub_images(images, out, scale, *, name='DIV2K', split='train', lr_fo
             return Prepared(hr.path, lr.path, {**hr.skipped, **lr.skipped})
         skipped = {key: f'{path}: no LR image {key} or {key}x{scale} in {lr_folder}'
                    for key, path in named.items() if lr_folder and not lr_images[key]}
-        jobs = _jobs(named, lr_images, skipped, hr, lr, (scale, size, step, bicubic))
+        jobs = _jobs(named, lr_images, skipped, hr, lr, (scale, size, step, bicubic), max_pixels)
         title = f'{name} {split} x{scale}'
         notes = _write(jobs, hr, lr, skipped, title, workers)
         _finish(hr, lr, skipped, f'{title}, checking', workers)
@@ -114,12 +116,12 @@ def _fingerprint(paths):
     return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
 
 
-def _jobs(named, lr_images, skipped, hr, lr, cutting):
+def _jobs(named, lr_images, skipped, hr, lr, cutting, max_pixels):
     """What is not finished yet: an interruption may have left an image in one database only."""
     hr_keys, lr_keys = set(hr.keys()), set(lr.keys())
     jobs = [PairJob(name, path, lr_images[name], *cutting,
                     want_hr=not hr.whole and first_key(name) not in hr_keys,
-                    want_lr=not lr.whole and first_key(name) not in lr_keys)
+                    want_lr=not lr.whole and first_key(name) not in lr_keys, max_pixels=max_pixels)
             for name, path in named.items() if name not in skipped]
     return [job for job in jobs if job.want_hr or job.want_lr]
 

@@ -10,6 +10,7 @@ from basicsr.data.transforms import mod_crop
 
 from deconas_plugin.data.bicubic import shrink
 from deconas_plugin.data.image_io import encode_png, read_image
+from deconas_plugin.data.images.reader import MAX_PIXELS
 from deconas_plugin.errors import DataError
 
 HR_MULTIPLE = 12
@@ -28,6 +29,7 @@ class PairJob:
     bicubic: str
     want_hr: bool
     want_lr: bool
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def first_key(name):
     return f'{name}_s001'
 
 
-def read_pair(hr_path, lr_path, scale, multiple, bicubic='basicsr'):
+def read_pair(hr_path, lr_path, scale, multiple, bicubic='basicsr', max_pixels=MAX_PIXELS):
     """Read HR and read or make LR, the latter by a method of :func:`deconas_plugin.data.bicubic.shrink`.
 
     Returns:
@@ -54,12 +56,12 @@ def read_pair(hr_path, lr_path, scale, multiple, bicubic='basicsr'):
     Raises:
         DataError: a file cannot be read, or the sizes do not belong together.
     """
-    hr, note = read_image(hr_path)
+    hr, note = read_image(hr_path, max_pixels)
     notes = [f'{hr_path}: {note}'] if note else []
     if lr_path is None:
         hr = mod_crop(hr, multiple)
         return hr, shrink(hr, scale, bicubic), notes
-    lr, note = read_image(lr_path)
+    lr, note = read_image(lr_path, max_pixels)
     notes += [f'{lr_path}: {note}'] if note else []
     found, expected = lr.shape[1::-1], (hr.shape[1] // scale, hr.shape[0] // scale)
     if found != expected:
@@ -85,7 +87,7 @@ def cut(img, name, size, step):
 def cut_pair(job):
     """Do one job. A broken image is an answer, not an exception, so that the others go on."""
     try:
-        hr, lr, notes = read_pair(job.hr_path, job.lr_path, job.scale, HR_MULTIPLE, job.bicubic)
+        hr, lr, notes = read_pair(job.hr_path, job.lr_path, job.scale, HR_MULTIPLE, job.bicubic, job.max_pixels)
     except DataError as error:
         return CutPair(job.name, [], [], [], str(error))
     return CutPair(

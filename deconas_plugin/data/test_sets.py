@@ -5,6 +5,7 @@ from pathlib import Path
 
 from deconas_plugin.data.files import locked_folder
 from deconas_plugin.data.image_io import encode_png, list_images
+from deconas_plugin.data.images.reader import MAX_PIXELS
 from deconas_plugin.data.parallel import ordered_map, progress
 from deconas_plugin.data.prepare import Prepared, find_lr_images, name_images
 from deconas_plugin.data.sub_images import read_pair
@@ -54,13 +55,15 @@ def find_test_pairs(folder, scale, lr_folder=None):
     return [TestPair(name, path, partners[name]) for name, path in named.items() if name not in missing], missing
 
 
-def prepare_test_pairs(pairs, out, scale, *, workers=1, bicubic='basicsr'):
+def prepare_test_pairs(pairs, out, scale, *, workers=1, bicubic='basicsr', max_pixels=MAX_PIXELS):
     """Write `GTmod<scale>/NAME.png` and `LRbicx<scale>/NAME.png` into the folder `out`.
 
     Args:
         pairs (list[TestPair]): The images.
         out (str | Path): The folder of this test set.
+        workers (int): Processes.
         bicubic (str): How LR images are made that are not there, see :func:`deconas_plugin.data.bicubic.shrink`.
+        max_pixels (int): Larger images are left out. Default: 400 million.
 
     Returns:
         Prepared: the two folders; broken images are in `skipped`.
@@ -77,7 +80,7 @@ def prepare_test_pairs(pairs, out, scale, *, workers=1, bicubic='basicsr'):
             strange = visible - {f'{pair.name}.png' for pair in pairs}
             if strange:
                 raise DataError(f'{target / min(strange)}: does not belong to this test set; remove it')
-        jobs = [(pair, scale, gt_folder, lr_folder, bicubic) for pair in pairs]
+        jobs = [(pair, scale, gt_folder, lr_folder, bicubic, max_pixels) for pair in pairs]
         for name, found, error in progress(ordered_map(_write_pair, jobs, workers), len(jobs), f'{out} x{scale}'):
             notes += found
             if error:
@@ -119,9 +122,9 @@ def _marked_pairs(images, scale):
 
 
 def _write_pair(job):
-    pair, scale, gt_folder, lr_folder, bicubic = job
+    pair, scale, gt_folder, lr_folder, bicubic, max_pixels = job
     try:
-        hr, lr, notes = read_pair(pair.hr_path, pair.lr_path, scale, multiple=scale, bicubic=bicubic)
+        hr, lr, notes = read_pair(pair.hr_path, pair.lr_path, scale, scale, bicubic, max_pixels)
     except DataError as error:
         return pair.name, [], str(error)
     write_file(gt_folder / f'{pair.name}.png', encode_png(hr))

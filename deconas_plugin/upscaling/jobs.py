@@ -78,8 +78,8 @@ def plan_jobs(inputs, output=None, *, suffix=None, ending=None, recursive=False,
                                f'{ending or ".png"}')
             for source, home in zip(found, homes, strict=True)]
     if output is None or recursive:  # what an earlier run has left is among the images of this one
-        results = {os.path.realpath(job.target) for job in jobs}
-        jobs = [job for job in jobs if os.path.realpath(job.source) not in results]
+        results = {os.path.realpath(job.target): job for job in jobs}
+        jobs = [job for job in jobs if results.get(os.path.realpath(job.source), job) is job]
     _check_targets(jobs)
     return jobs, passed_over
 

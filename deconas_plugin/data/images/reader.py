@@ -56,8 +56,7 @@ def decode_photo(content, where, max_pixels=MAX_PIXELS):
     """
     def check(width, height):
         if width * height > max_pixels:
-            raise DataError(f'{where}: {width}x{height} pixels; expected at most {max_pixels:,}, raise --max-pixels if '
-                            'the memory allows')
+            raise DataError(f'{where}: {width}x{height} pixels; expected at most {max_pixels:,} (--max-pixels)')
 
     try:
         photo, orientation = _decode(content, check)
