@@ -30,6 +30,8 @@ changes a key of the file or adds one of those below.
 | `search_x2_quick.yml` | a first look in minutes, on photographs that come with scikit-image |
 | `search_x2.yml`, `search_x3.yml`, `search_x4.yml` | the search of the paper on DIV2K |
 | `search_x2_75G.yml` | a search for the best network of at most 75 G Mult-Adds @720p |
+| `search_x2_light.yml` | a search in the light space for the best network of at most 25 G Mult-Adds @720p |
+| `search_x2_light_quick.yml` | a first look at the light space in minutes, on photographs that come with scikit-image |
 | `train_DeCoNASNet_x2.yml`, `train_DeCoNASNet_x3.yml`, `train_DeCoNASNet_x4.yml` | the published network, from \
 scratch |
 | `train_DeCoNASNet_x3_from_x2.yml`, `train_DeCoNASNet_x4_from_x2.yml` | the same, started from the x2 one |
