@@ -39,7 +39,7 @@ def build_parser():
                         help='of the network behind an --sr-dir, for example FALSR=1021e3,234.7e9; may be repeated')
     parser.add_argument('--paper', action='store_true', help='include the rows that the paper reports (x2)')
     parser.add_argument('--scale', type=int, choices=(2, 3, 4), help='(default: that of -opt, else 2)')
-    parser.add_argument('--data', metavar='DIR', default='datasets', help='test sets (default: %(default)s)')
+    parser.add_argument('--data', metavar='DIR', help='test sets (default: datasets, beside experiments)')
     parser.add_argument('--sets', nargs='+', metavar='NAME', default=['Set5', 'Set14', 'B100', 'Urban100'],
                         help='which (default: %(default)s)')
     parser.add_argument('--out', metavar='PATH', help='files to write, without .md, .csv, .json '

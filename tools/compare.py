@@ -35,9 +35,10 @@ def draw(args):
 
     from deconas_plugin.benchmark.compare import build_method, compare, write_figure
     from deconas_plugin.utils.device import choose_device
+    from deconas_plugin.utils.paths import default_folder
 
     device = choose_device(args.device)
-    out = args.out or f'results/compare_{Path(args.image).stem}_x{args.scale}.png'
+    out = args.out or default_folder('results') / f'compare_{Path(args.image).stem}_x{args.scale}.png'
     methods = [build_method(method, args.scale, device) for method in args.methods]
     print(write_figure(compare(args.image, args.box, methods, args.scale, args.lr), out))
 

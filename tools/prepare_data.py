@@ -85,15 +85,15 @@ def prepare(args):
     from deconas_plugin.data.sample_photos import prepare_sample_photos
     from deconas_plugin.data.splits import select_splits
     from deconas_plugin.data.test_sets import find_test_pairs, prepare_test_pairs
-    from deconas_plugin.utils.paths import tool_command, typed
+    from deconas_plugin.utils.paths import default_folder, tool_command, typed
 
     if args.sample_photos:
-        photos = prepare_sample_photos(args.out or 'datasets/sample_photos', args.scale)
+        photos = prepare_sample_photos(args.out or default_folder('datasets/sample_photos'), args.scale)
         return [photos.train, photos.reward, photos.val], ''
     run = {'workers': args.workers or available_cores(), 'max_pixels': args.max_pixels or MAX_PIXELS}
     of_folder = args.test_set or args.write_options
     name = args.name or (os.path.basename(os.path.abspath(args.hr)) if of_folder else 'DIV2K')
-    out = args.out or os.path.join('datasets', name)
+    out = args.out or default_folder('datasets') / name
     if args.test_set:
         pairs, missing = find_test_pairs(args.hr, args.scale, args.lr)
         prepared = prepare_test_pairs(pairs, out, args.scale, bicubic=args.bicubic or official_shrinking(name), **run)

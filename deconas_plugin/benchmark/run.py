@@ -18,13 +18,14 @@ from deconas_plugin.errors import DataError, OptionError
 from deconas_plugin.utils.atomic import write_file
 from deconas_plugin.utils.device import device_name
 from deconas_plugin.utils.memory import keep_freed_memory
+from deconas_plugin.utils.paths import default_folder
 from deconas_plugin.utils.user_code import import_user_code
 from deconas_plugin.visual.theme import save
 
 FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
 
 
-def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets, data, device, out=None,
+def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets, device, data=None, out=None,
                   precision='float32', tile=512, workers=1, protocol='rgb', costs=(), show=lambda line: None):
     """Measure models and write the table, after every test set of every row, and in the end a picture. A run that was
     stopped goes on when it is started again; one that was finished measures everything anew.
@@ -36,7 +37,7 @@ def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets
         paper (bool): Whether to put the rows that the paper reports first.
         scale (int): 2, 3 or 4.
         sets (list[str]): Test sets.
-        data (str | Path): Folder with the test sets.
+        data (str | Path | None): Folder with the test sets. Default: ``datasets`` beside ``experiments``.
         device (torch.device): Where networks run.
         out (str | Path | None): Files to write, without their endings. Default: see :func:`default_out`.
         precision, tile: As in WeightsMethod.
@@ -54,7 +55,7 @@ def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets
     if scale not in SCALES:
         raise OptionError(f'scale: expected one of {SCALES}, got {scale!r}')
     keep_freed_memory(device)  # for all models alike: DeCoNASModel would for those after it
-    test_sets, notes = find_test_sets(data, scale, sets, [opt for _, opt in options])
+    test_sets, notes = find_test_sets(data or default_folder('datasets'), scale, sets, [opt for _, opt in options])
     names = list(dict.fromkeys(map(canonical_name, sets)))
     settings = _settings(scale, device, precision, protocol)
     table = Table(scale, names, settings, notes=notes, key=table_key(settings, test_sets))
@@ -100,7 +101,7 @@ def default_out(scale, sets, protocol='rgb'):
         sets (list[str]): Its test sets.
         protocol (str): How they are compared.
     """
-    parts = [f'results/benchmark_x{scale}', *([] if set(sets) == set(PAPER_SETS) else sets)]
+    parts = [f'{default_folder("results")}/benchmark_x{scale}', *([] if set(sets) == set(PAPER_SETS) else sets)]
     return '_'.join(parts + [protocol] * (protocol != 'rgb'))
 
 

@@ -11,6 +11,7 @@ from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.models.deconas_search_model import build_counter, build_reward, build_reward_set
 from deconas_plugin.search.history import read_history
 from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.utils.paths import locate
 from deconas_plugin.utils.state_files import load_state, newest_weights
 from deconas_plugin.utils.user_code import import_user_code
 from deconas_plugin.utils.weights import check_state
@@ -63,6 +64,7 @@ class SearchExperiment:
             raise DeCoNASError(f'{self.folder}: expected the folder of a search (with options.yml), such as '
                                'experiments/search_DeCoNAS_x2')
         opt = yaml.safe_load(path.read_text(encoding='utf-8'))
+        locate(opt)
         import_user_code(opt)
         return opt
 

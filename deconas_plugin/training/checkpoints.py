@@ -6,6 +6,7 @@ from basicsr.utils import get_time_str
 
 from deconas_plugin.errors import DeCoNASError, OptionError, WeightsError
 from deconas_plugin.utils.options import flat_options
+from deconas_plugin.utils.paths import below_root
 from deconas_plugin.utils.state_files import load_state, read_pth
 
 # A state belongs to these; with others its numbers would load and mean something else.
@@ -127,7 +128,7 @@ def check_changes(before, now):
     Raises:
         OptionError: A key has changed that the state belongs to.
     """
-    before, now = flat_options(before), flat_options(now)
+    before, now = ({key: below_root(value) for key, value in flat_options(opt).items()} for opt in (before, now))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and not key.startswith('path.')]
     for key in changed:
         if any(key == fixed or key.startswith(f'{fixed}.') for fixed in FIXED):

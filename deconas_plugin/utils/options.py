@@ -9,6 +9,7 @@ import yaml
 from deconas_plugin.errors import OptionError
 from deconas_plugin.utils.atomic import save_text
 from deconas_plugin.utils.option_schema import SEARCH_OPTIONS, Key, nearest
+from deconas_plugin.utils.paths import locate
 
 # Besides its own errors PyYAML lets through what its constructors raise, such as for the date 2020-13-45.
 BAD_YAML = (AttributeError, LookupError, RecursionError, TypeError, ValueError, yaml.YAMLError)
@@ -65,7 +66,7 @@ def read_text(path):
 
 
 def load_options(path, changes=()):
-    """Read an option file.
+    """Read an option file; relative paths in it are located, see :func:`deconas_plugin.utils.paths.locate`.
 
     Args:
         path (str | Path): YAML file.
@@ -85,6 +86,7 @@ def load_options(path, changes=()):
                           f'found {type(opt).__name__}')
     for change in changes or ():
         _apply_change(opt, change)
+    locate(opt)
     return opt
 
 

@@ -13,6 +13,56 @@ def project_root():
     return CHECKOUT if _in_checkout() else Path.cwd()
 
 
+def default_folder(name):
+    """Path: A folder that no option names, such as ``datasets``: where ``experiments`` is, too; from the current folder
+    where that is the same place."""
+    root = project_root()
+    return Path(name) if root == Path.cwd() else root / name
+
+
+# How the names of options begin whose values are paths.
+PATH_OPTIONS = ('dataroot_', 'latency_table', 'meta_info_file', 'plugins', 'pretrain_network_', 'resume_state',
+                'sample_photos')
+DEEPEST = 20  # sections inside each other; YAML can say that one contains itself
+
+
+def locate(opt):
+    """Make relative paths of options those of the checkout, where ``experiments`` is, unless they are there from here:
+    a run that was started in the checkout can be continued, derived from and tested from any folder.
+
+    Args:
+        opt (dict): Options; they are changed.
+    """
+    root, photos = project_root(), opt.get('sample_photos')
+    if root != Path.cwd():
+        _locate(opt, root, photos if isinstance(photos, str) else None, DEEPEST)
+
+
+def below_root(value):
+    """The value of an option, a path in the checkout as it is written from there: how :func:`locate` found it."""
+    if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_relative_to(project_root()):
+        return str(Path(value).relative_to(project_root()))
+    return value
+
+
+def _locate(section, root, photos, depth):
+    for key, value in section.items() if isinstance(section, dict) else enumerate(section):
+        if isinstance(value, (dict, list)) and key != 'plugins':
+            if depth:
+                _locate(value, root, photos, depth - 1)
+        elif str(key).startswith(PATH_OPTIONS):
+            section[key] = [_located(item, root, photos) for item in value] if isinstance(value, list) else \
+                _located(value, root, photos)
+
+
+def _located(path, root, photos):
+    """The path where it is absolute, no path, or there; photographs that are still to be made belong to the root."""
+    if not isinstance(path, str) or not path or Path(path).expanduser().is_absolute() or Path(path).exists():
+        return path
+    is_photo = photos is not None and Path(path).is_relative_to(photos)
+    return str(root / path) if is_photo or (root / path).exists() else path
+
+
 def shipped_option_files():
     """dict[str, Path]: The option files that come with the plugin, by name without ending."""
     folder = CHECKOUT / 'options' if _in_checkout() else resources.files('deconas_options')
