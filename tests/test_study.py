@@ -15,6 +15,7 @@ from small_run import small_search, write_options
 from test_chain import project, run  # noqa: F401
 from test_options import change
 
+from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.complexity import ComplexityCounter
@@ -27,7 +28,7 @@ from deconas_plugin.study.rank import stratified_genotypes
 from deconas_plugin.study.report import fairness_table, rank_table, strategy_table, yardstick_table
 from deconas_plugin.study.run_study import Study
 from deconas_plugin.study.statistics import corrected, kendall, rank_correlation, spearman, yardstick
-from deconas_plugin.training.alone import AloneTraining, learning_rate_factor
+from deconas_plugin.training.alone import AloneTraining, learning_rate_factor, reset_in_common
 from deconas_plugin.utils.results import Results
 
 
@@ -271,8 +272,15 @@ def test_networks_alone_have_in_common_what_is_alike(project):  # noqa: F811
     fusion = one.blocks[0].local_fusion.weight.detach()
     assert fusion.abs().max() <= 24**-0.5 and fusion.std() == pytest.approx((24 * 3)**-0.5, rel=0.1)
     assert not one.conv_last.weight.any()  # what a residual begins with
+    # Weights that all features of an operation have in common agree too, whatever it reads.
+    options = dict(num_feat=8, num_block=1, num_layer=1, operations=('skip', 'bs_conv3x3'))
+    light = [DeCoNASNet(genotype=bits, **options) for bits in ('11', '01')]
+    for net in light:
+        reset_in_common(net, seed=2)
+    one, other = (net.blocks[0].layers['0'].operations['bs_conv3x3'] for net in light)
+    assert torch.equal(one.depthwise, other.depthwise) and torch.equal(one.pointwise, other.pointwise)
     again = AloneTraining(experiment, seed=1).fresh(space.genotype((1, 0, 0, 0, 1, 0, 0, 1, 0)))
-    assert not torch.equal(again.conv_first.weight, one.conv_first.weight)
+    assert not torch.equal(again.conv_first.weight, ours['conv_first.weight'])
 
 
 def test_parts_of_a_training_see_the_patches_of_the_whole(project, monkeypatch):  # noqa: F811

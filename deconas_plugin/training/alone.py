@@ -159,8 +159,6 @@ def reset_in_common(net, seed):
     """
     for name, module in net.named_modules():
         if isinstance(module, JoinedWeights):
-            if not module.operation.joined:
-                continue  # it has no weights
             _reset_operation(module, f'{seed} {name}')
         elif hasattr(module, 'reset_parameters') and any(parameter.any() for parameter in module.parameters(False)):
             torch.manual_seed(_number(f'{seed} {name}'))
@@ -168,14 +166,16 @@ def reset_in_common(net, seed):
 
 
 def _reset_operation(module, place):
-    bounds = {name: 1 / math.sqrt(math.prod(getattr(module, name).shape[1:])) for name in module.operation.joined}
-    for feature, parts in module.slices().items():
-        for name, part in parts.items():
-            torch.manual_seed(_number(f'{place} {feature} {name}'))
-            part.uniform_(-bounds[name], bounds[name])
-    torch.manual_seed(_number(f'{place} bias'))
-    bound = [*bounds.values()][-1]
-    module.bias.uniform_(-bound, bound)
+    bounds = {name: 1 / math.sqrt(math.prod(getattr(module, name).shape[1:]))
+              for name in (*module.operation.joined, *module.common)}
+    parts = [(f'{feature} {name}', name, part) for feature, parts in module.slices().items()
+             for name, part in parts.items()]
+    parts += [(name, name, part) for name, part in module.common.items()]
+    # The bias belongs to the weight that is named last; without weights it is what it was.
+    parts += [('bias', [*bounds][-1], module.bias)] if bounds else []
+    for label, name, part in parts:
+        torch.manual_seed(_number(f'{place} {label}'))
+        part.uniform_(-bounds[name], bounds[name])
 
 
 def _number(text):
