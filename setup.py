@@ -25,7 +25,7 @@ setup(
     packages=[*find_packages(include=['deconas_plugin', 'deconas_plugin.*']), 'deconas_tools', 'deconas_options'],
     package_dir={'deconas_tools': 'tools', 'deconas_options': 'options'},
     package_data={'deconas_options': ['*.yml', '*.json', '*.md'],
-                  'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html', '**/*.css', 'zoo/*.pth']},
+                  'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html', '**/*.css', '**/*.js', 'zoo/*.pth']},
     entry_points={'console_scripts': [f'deconas-{tool} = deconas_tools.{tool}:main' for tool in TOOLS]},
     install_requires=[
         'addict',
@@ -51,8 +51,8 @@ setup(
         'tqdm',
     ],
     extras_require={
-        'dev': ['hypothesis', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript', 'openvino', 'pnnx', 'pymoo', 'pytest',
-                'ruff', 'spandrel'],
+        'dev': ['hypothesis', 'jsonschema', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript', 'openvino', 'pnnx', 'pymoo',
+                'pytest', 'ruff', 'spandrel'],
         'ncnn': ['ncnn', 'pnnx'],
         'nsga2': ['pymoo'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],

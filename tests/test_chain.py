@@ -111,6 +111,8 @@ def test_report_times_and_tensorboard(searched):
     events.Reload()
     # Rounds follow the steps 4, 6 and 8; a line is logged after each second step.
     assert [event.step for event in events.Scalars('search/reward')] == [6, 8]
+    rates = [(event.step, event.value) for event in events.Scalars('learning_rate')]
+    assert rates == [(step, pytest.approx(1e-3)) for step in (2, 4, 6, 8)]
     assert [event.step for event in events.Images('search/bit_probabilities')] == [4, 6, 8]
     assert [event.step for event in events.Images('samples/0006_s001')] == [4, 8]
 

@@ -6,9 +6,10 @@ import torch
 from benchmark_fixture import save_network
 from lmdb_fixture import photo_like
 
-from deconas_plugin.benchmark.figure import Box, Panel, draw_comparison
+from deconas_plugin.benchmark.figure import Box, Panel, draw_comparison, score_texts
 from deconas_plugin.benchmark.measure import Sample
 from deconas_plugin.benchmark.network_methods import WeightsMethod
+from deconas_plugin.benchmark.rows import Score
 from deconas_plugin.data.bicubic import bicubic
 from tools.compare import main
 
@@ -78,6 +79,14 @@ def test_whole_image_carries_the_box_at_its_place():
     edge = 20  # where the whole image begins
     assert (left, top) == pytest.approx((edge + 25 * zoom, edge + 50 * zoom), abs=6)
     assert (right, bottom) == pytest.approx((edge + 45 * zoom, edge + 70 * zoom), abs=6)
+
+
+def test_best_psnr_and_best_ssim_are_bold_each_for_itself():
+    scores = [None, Score(30.001, 0.95), Score(31.0, 0.94), Score(31.004, 0.9)]
+    bold = r'$\mathbf{%s}$'
+    assert score_texts(scores) == ['PSNR [dB] / SSIM', f'30.00 / {bold % "0.9500"}', f'{bold % "31.00"} / 0.9400',
+                                   f'{bold % "31.00"} / 0.9000']
+    assert score_texts(scores[:2]) == ['PSNR [dB] / SSIM', '30.00 / 0.9500']
 
 
 def test_text_stays_within_the_figure():

@@ -37,7 +37,9 @@ def test_a_search_gets_a_share_for_each_purpose(prepare, tmp_path, capsys):
                 'reward': opt['search']['reward']['dataset']}
     images = {purpose: names(tmp_path / dataset['dataroot_gt']) for purpose, dataset in datasets.items()}
     assert images == {'train': {f'IMG_{i}' for i in range(8)}, 'reward': {'IMG_8'}, 'val': {'IMG_9'}}
-    changed = {'name', 'sample_photos', *(f'datasets.{phase}.{key}' for phase in ('train', 'val')
+    assert opt['datasets']['train']['dataset_enlarge_ratio'] == 100  # 8 sub-images, 8 patches in a step
+    changed = {'name', 'sample_photos', 'datasets.train.dataset_enlarge_ratio',
+               *(f'datasets.{phase}.{key}' for phase in ('train', 'val')
                                          for key in ('name', 'dataroot_gt', 'dataroot_lq', 'io_backend.type')),
                *(f'search.reward.dataset.{key}' for key in ('name', 'dataroot_gt', 'dataroot_lq'))}
     before, after = (flat_options(load_options(file)) for file in (option_file('search_x2_quick'), 'my.yml'))

@@ -1,4 +1,6 @@
 """The report is made of whatever an experiment has written so far, needs nothing else, and says what is missing."""
+import base64
+import hashlib
 import json
 import math
 import re
@@ -21,14 +23,14 @@ from deconas_plugin.visual.curves import MAX_POINTS, summarise
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.formats import duration, giga, kilo, power_of_two
 from deconas_plugin.visual.heat_map import MAX_ROUNDS, probability_image, thin
-from deconas_plugin.visual.report import write_report
+from deconas_plugin.visual.report import _breakable, write_report
 from deconas_plugin.visual.samples import CROP, make_sample, validation_pairs
-from deconas_plugin.visual.trade_off import front
+from deconas_plugin.visual.trade_off import draw_trade_off, front
 from deconas_plugin.visual.train_log import parse_log
 from tests.experiment_fixture import add_images, add_inherited_weights, add_supernet_weights, write_log, write_search
 from tools.report import main
 
-VOID = {'meta', 'link', 'img', 'br', 'input', 'hr'}
+VOID = {'meta', 'link', 'img', 'br', 'input', 'hr', 'wbr'}
 
 
 class Page(HTMLParser):
@@ -60,6 +62,8 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):
         if not self._open or self._open.pop() != tag:
             self.unclosed.append(tag)
+        if tag == 'section':
+            self._section = None
 
     def handle_data(self, data):
         if self._section:
@@ -131,7 +135,7 @@ def test_axes_have_names_and_units(html):
     texts = set(re.findall(r'<text[^>]*>([^<]+)</text>', html))
     assert {'reward (dB)', 'PSNR (dB)', 'penalty (dB)', 'entropy (nats)', 'parameters (K)', 'Mult-Adds @720p (G)',
             'iteration', 'probability of a 1', 'loss', 'SSIM', 'PSNR with shared weights (dB)'} <= texts
-    assert {'front', 'derived', 'published'} <= texts
+    assert {'front, last round', 'derived', 'published'} <= texts
 
 
 def test_pictures_are_well_formed_and_no_id_comes_twice(html):
@@ -222,7 +226,7 @@ def test_texts_of_the_experiment_cannot_become_markup(tmp_path, no_pictures):
     with open(folder / 'options.yml', 'a') as file:
         file.write('note: "<script>alert(1)</script> & <img src=x>"\n')
     html, page = report_on(folder)
-    assert '<script' not in html and '<img src=x' not in html and '<b>' not in html
+    assert '<script>alert' not in html and '<img src=x' not in html and '<b>' not in html
     assert '<script>alert(1)</script> & <img src=x>' in page.sections['options']
 
 
@@ -288,6 +292,40 @@ def test_patches_are_taken_out_of_scores():
     np.testing.assert_allclose(scores, np.concatenate([np.tile(quality, 2), np.tile(quality, 2) + 1]))
     single = np.array([1., 5., 2.])
     np.testing.assert_array_equal(comparable(single, np.ones(3), np.arange(3)), single)
+
+
+@pytest.mark.parametrize(('baseline', 'corrected'), [('leave_one_out', True), ('moving_average', False)])
+def test_a_baseline_of_the_same_patches_loses_their_luck_with_the_rewards(tmp_path, baseline, corrected):
+    folder = write_search(tmp_path / 'search', rounds=2)
+    options = yaml.safe_load((folder / 'options.yml').read_text())
+    options['search']['strategy'] = {'type': 'reinforce', 'baseline': baseline}
+    (folder / 'options.yml').write_text(yaml.safe_dump(options))
+    rows = [json.loads(line) for line in (folder / 'search_history.jsonl').read_text().splitlines()]
+    given = {key: np.array([row[key] for row in rows]) for key in ('baseline', 'reward', 'psnr')}
+    history = Experiment(folder).history
+    luck = given['psnr'] - history['psnr']
+    assert np.abs(luck).max() > 0.01
+    np.testing.assert_allclose(history['reward'], given['reward'] - luck)
+    np.testing.assert_allclose(history['baseline'], given['baseline'] - corrected * luck)
+
+
+def test_the_front_joins_points_of_the_last_round_alone():
+    costs, psnrs = np.array([1., 2., 3., 1., 2., 3.]), np.array([40., 41., 42., 30., 29., 31.])
+    figure = draw_trade_off(costs, psnrs, np.array([5, 5, 5, 9, 9, 9]), 'parameters (K)')
+    line, = (line for line in figure.axes[0].lines if line.get_label() == 'front, last round')
+    assert line.get_xydata().tolist() == [[1, 30], [3, 31]]
+
+
+def test_commands_can_be_copied_and_no_other_script_runs(html):
+    script, = re.findall(r'<script>(.*?)</script>', html, flags=re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert html.count('<button') == html.count('<pre>') - 1 > 2  # the options are shown to be read
+
+
+def test_names_break_between_their_words():
+    assert str(_breakable('search_x2-quick.a<b>')) == 'search_<wbr>x2-<wbr>quick.<wbr>a&lt;b&gt;'
+    assert str(_breakable('__init__')) == '__<wbr>init__'
 
 
 def test_summary_of_rounds():

@@ -84,17 +84,31 @@ def draw_comparison(panels, box, title, caption):
     whole_width = max(whole.shape[1], 2 * LABEL_WIDTH)
     grid_left = GAP + whole_width + 2 * GAP
     drawing = _Drawing(GAP + grid_height + LABEL_HEIGHT, grid_left + num_columns * (column_width + GAP))
-    drawing.place(whole, GAP, GAP, whole_width, [(title, False), (caption, False)])
-    scores = [panel.score.psnr for panel in panels if panel.score]
-    best = max(scores) if len(scores) > 1 else None
+    drawing.place(whole, GAP, GAP, whole_width, [title, caption])
+    texts = score_texts([panel.score for panel in panels])
     for index, panel in enumerate(panels):
         row, column = divmod(index, num_columns)
         crop = box.crop(panel.image).repeat(factor, axis=0).repeat(factor, axis=1)
-        score = f'{panel.score.psnr:.2f} / {panel.score.ssim:.4f}' if panel.score else 'PSNR [dB] / SSIM'
-        is_best = best is not None and panel.score is not None and panel.score.psnr == best
         drawing.place(crop, GAP + row * row_height, grid_left + column * (column_width + GAP), column_width,
-                      [(panel.name, False), (score, is_best)])
+                      [panel.name, texts[index]])
     return drawing.png()
+
+
+def score_texts(scores):
+    """Write PSNR and SSIM, the best of each in bold where several are compared.
+
+    Args:
+        scores (list[Score | None]): None for the original.
+
+    Returns:
+        list[str]: In matplotlib's markup.
+    """
+    columns = [[f'{score.psnr:.2f}' if score else '' for score in scores],
+               [f'{score.ssim:.4f}' if score else '' for score in scores]]
+    if sum(score is not None for score in scores) > 1:
+        columns = [[rf'$\mathbf{{{text}}}$' if text == max(column, key=lambda text: float(text or '-inf')) else text
+                    for text in column] for column in columns]
+    return [' / '.join(texts) if texts[0] else 'PSNR [dB] / SSIM' for texts in zip(*columns, strict=True)]
 
 
 def _with_box(image, box, height):
@@ -117,22 +131,21 @@ class _Drawing:
         self.texts = []
 
     def place(self, image, top, left, room, lines):
-        """Place an image in the middle of a column of `room` pixels, with its lines: (text, whether bold)."""
+        """Place an image in the middle of a column of `room` pixels, with its lines of text."""
         height, width = image.shape[:2]
         left += (room - width) // 2
         cv2.rectangle(self.canvas, (left - 1, top - 1), (left + width, top + height), FRAME_COLOR, 1)
         self.canvas[top:top + height, left:left + width] = image
-        for index, (text, bold) in enumerate(lines):
-            self.texts.append((text, left + width / 2, top + height + 38 + index * 40, room, bold))
+        for index, text in enumerate(lines):
+            self.texts.append((text, left + width / 2, top + height + 38 + index * 40, room))
 
     def png(self):
         height, width = self.canvas.shape[:2]
         figure = Figure((width / DPI, height / DPI), DPI)
         canvas = FigureCanvasAgg(figure)
         figure.figimage(self.canvas[:, :, ::-1], origin='upper')
-        for text, x, y, room, bold in self.texts:
-            label = figure.text(x / width, 1 - y / height, text, ha='center', va='baseline', size=FONT_SIZE,
-                                weight='bold' if bold else 'normal')
+        for text, x, y, room in self.texts:
+            label = figure.text(x / width, 1 - y / height, text, ha='center', va='baseline', size=FONT_SIZE)
             needed = label.get_window_extent(canvas.get_renderer()).width
             label.set_size(FONT_SIZE * min(1, room / needed))
         file = io.BytesIO()

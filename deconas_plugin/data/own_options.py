@@ -1,14 +1,16 @@
 """An option file for data of one's own: one of the plugin's, with other data in it."""
+from math import ceil
 from pathlib import Path
 
 from deconas_plugin.errors import OptionError
 from deconas_plugin.utils.check_options import check_options
 from deconas_plugin.utils.option_schema import nearest
 from deconas_plugin.utils.options import load_options, save_options
-from deconas_plugin.utils.paths import option_file, shipped_option_files
+from deconas_plugin.utils.paths import option_file, option_file_schema, shipped_option_files
 
 # What each task needs, and how large a part of the images it gets where nobody says otherwise.
 SPLITS = {'search': {'train': 80, 'reward': 10, 'val': 10}, 'train': {'train': 90, 'val': 10}}
+_STEPS_OF_EPOCH = 100  # at least: few images make short epochs, and every epoch starts anew
 _OF_OTHER_DATA = ('keys', 'meta_info_file', 'filename_tmpl', 'cache_dir')
 
 
@@ -60,7 +62,7 @@ class OwnOptions:
         opt.update(name=self.path.stem, scale=scale)
         opt.pop('sample_photos', None)
         opt['network_g']['upscale'] = scale
-        for metric in opt['val']['metrics'].values():
+        for metric in ((opt.get('val') or {}).get('metrics') or {}).values():
             metric['crop_border'] = scale
         val = next((dataset for phase, dataset in opt['datasets'].items() if phase.startswith('val')),
                    {'type': 'PairedImageDataset'})
@@ -76,6 +78,10 @@ class OwnOptions:
                            dataroot_lq=str(prepared[split].lr), io_backend={'type': 'lmdb'})
             if section.get('gt_size'):  # the same LR patch
                 section['gt_size'] = section['gt_size'] // before * scale
+        train = sections['train']
+        count = len(Path(train['dataroot_gt'], 'meta_info.txt').read_text(encoding='utf-8').splitlines())
+        enough = ceil(_STEPS_OF_EPOCH * train['batch_size_per_gpu'] / count)
+        train['dataset_enlarge_ratio'] = max(enough, train.get('dataset_enlarge_ratio', 1))
         check_options(opt, self.path, self.task)
-        save_options(opt, self.path, f'{Path(self.like).name} for the images of {name}; options/README.md explains '
-                                     'every key')
+        save_options(opt, self.path, f'yaml-language-server: $schema={option_file_schema().resolve().as_uri()}\n'
+                                     f'{Path(self.like).name} for the images of {name}')

@@ -144,6 +144,8 @@ class TrainingLoop:
             'data_time': self.data_timer.get_avg_time(),
             **self.model.get_current_log(),
         })
+        if self.tb_logger:  # BasicSR writes the rate to its text log alone
+            self.tb_logger.add_scalar('learning_rate', self.model.get_current_learning_rate()[0], self.position.iter)
 
     def _validate(self):
         if not self.opt.get('val'):

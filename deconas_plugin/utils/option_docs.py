@@ -23,7 +23,8 @@ An option file is a YAML file of BasicSR with a few more keys. It is checked bef
 numbers given as text (YAML reads `1e-4` as text: write `!!float 1e-4` or `0.0001`), and values that do not fit each
 other are errors that name the key. Search files have all sections below; training files have no `network_c`, `search`
 and `derive`; test files have neither `train` nor `logger`. `--force_yml section.key=value`
-changes a key of the file or adds one of those below.
+changes a key of the file or adds one of those below. Editors that read JSON schemas complete and explain keys by
+`options.schema.json`, which the first line of each file names.
 
 | file | what it does |
 |---|---|
@@ -56,7 +57,7 @@ def render():
                         ('## `datasets` of a league', LEAGUE_OPTIONS['datasets'].keys)):
         blocks.append(f'{title}\n\n{_table(_rows(keys))}')
     blocks.append('# Registered types\n\nTheir keywords are the keys beside `type`.')
-    for place, name, target in _registered():
+    for place, name, target in registered():
         # Measures and models are called by the search, not built from keywords.
         body = _first_line(target) if place in ('search.penalty', 'model_type') else _table(_keywords(target))
         blocks.append(f'## `{name}` ({place})\n\n{body}')
@@ -84,7 +85,8 @@ def _spaces():
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
 
 
-def _registered():
+def registered():
+    """Yield what option files may name: place, name and class or function."""
     for name in ('DeCoNASNet', 'DeCoNASSuperNet'):
         yield 'network_g', name, ARCH_REGISTRY.get(name)
     yield 'network_c', 'DeCoNASController', ARCH_REGISTRY.get('DeCoNASController')
@@ -98,15 +100,15 @@ def _registered():
 
 def _keywords(target):
     """list[tuple]: Rows of the keywords that an option file may give, from signature and docstring."""
-    texts, rows = _documented(target), []
+    texts, rows = keyword_texts(target), []
     for name, parameter in option_keywords(target).items():
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         rows.append((f'`{name}`', '', _default(default), texts[name]))
     return rows
 
 
-def _documented(target):
-    """dict[str, str]: What the Args of a docstring say of each keyword, without its default."""
+def keyword_texts(target):
+    """dict[str, str]: What the docstring says of each keyword that an option file may give, without its default."""
     texts, names = {}, []
     _, _, arguments = inspect.getdoc(target).partition('Args:\n')
     for line in arguments.split('\n\n')[0].splitlines():
@@ -115,7 +117,7 @@ def _documented(target):
             names, line = head[1].split(', '), head[2]
         for name in names:
             texts[name] = f'{texts.get(name, "")} {line.strip()}'.strip()
-    return {name: re.sub(r'\s*Default:.*', '', text).replace('``', '`') for name, text in texts.items()}
+    return {name: re.sub(r'\s*Default:.*', '', texts[name]).replace('``', '`') for name in option_keywords(target)}
 
 
 def _first_line(target):

@@ -65,8 +65,12 @@ def _located(path, root, photos):
 
 def shipped_option_files():
     """dict[str, Path]: The option files that come with the plugin, by name without ending."""
-    folder = CHECKOUT / 'options' if _in_checkout() else resources.files('deconas_options')
-    return {path.name.removesuffix('.yml'): path for path in folder.iterdir() if path.name.endswith('.yml')}
+    return {path.name.removesuffix('.yml'): path for path in _options().iterdir() if path.name.endswith('.yml')}
+
+
+def option_file_schema():
+    """Path: The JSON schema from which editors complete and explain option files."""
+    return Path(str(_options() / 'options.schema.json'))
 
 
 def option_file(name):
@@ -86,6 +90,10 @@ def tool_command(tool):
 def typed(path):
     """str: A path as it is typed into a shell, from the current folder where it lies below it."""
     return shlex.quote(shown(path))
+
+
+def _options():
+    return CHECKOUT / 'options' if _in_checkout() else resources.files('deconas_options')
 
 
 def _in_checkout():

@@ -58,8 +58,8 @@ class Experiment:
     @cached_property
     def history(self):
         """dict[str, ndarray]: Every number of ``search_history.jsonl`` as a column over the scored genotypes, NaN where
-        a row has none; ``genotype`` holds their bits, ``penalties`` a dict of columns. ``psnr`` and ``reward`` are made
-        comparable between steps, see :func:`deconas_plugin.search.comparable.comparable`."""
+        a row has none; ``genotype`` holds their bits, ``penalties`` a dict of columns. ``psnr``, ``reward`` and its
+        baseline are made comparable between steps, see :func:`deconas_plugin.search.comparable.comparable`."""
         rows = self._json_lines('search_history.jsonl')
         missing = {'iter', 'genotype', 'psnr', 'reward'} - set(rows[0])
         if missing:
@@ -67,11 +67,22 @@ class Experiment:
         columns = _columns(rows)
         if 'step' in columns:
             psnr = comparable(columns['psnr'], columns['iter'], columns['step'])
-            columns['reward'] += psnr - columns['psnr']
+            luck = columns['psnr'] - psnr
             columns['psnr'] = psnr
+            columns['reward'] -= luck
+            # The mean of a step's rewards has their luck; a moving average has that of many steps, not of this one.
+            if 'baseline' in columns and self._baseline_is_of_the_step:
+                columns['baseline'] -= luck
         columns['genotype'] = np.array([str(row.get('genotype')) for row in rows])
         columns['penalties'] = _columns([row.get('penalties') or {} for row in rows])
         return columns
+
+    @property
+    def _baseline_is_of_the_step(self):
+        try:
+            return self.options['search']['strategy'].get('baseline') == 'leave_one_out'
+        except (DeCoNASError, AttributeError, LookupError, TypeError):
+            return False
 
     @cached_property
     def bit_probabilities(self):

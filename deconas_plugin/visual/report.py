@@ -1,7 +1,11 @@
 """One page that explains what an experiment found: ``experiments/<name>/report.html``."""
+import base64
+import hashlib
+import re
 from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.utils.atomic import save_text
@@ -48,6 +52,8 @@ def render_report(experiment, pairs=None):
     """
     environment = Environment(loader=PackageLoader('deconas_plugin.visual'), autoescape=True, trim_blocks=True,
                               lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters['breakable'] = _breakable
+    script = environment.loader.get_source(environment, 'report.js')[0]
     builders = {
         'Result': sections.result,
         'Network': sections.drawing,
@@ -64,7 +70,14 @@ def render_report(experiment, pairs=None):
         status=status(experiment),
         tiles=tiles(experiment),
         sections={title: _built(title, build, experiment) for title, build in builders.items()},
+        script=Markup(script),
+        script_hash=f'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}',
         written=datetime.now().strftime('%Y-%m-%d %H:%M'))
+
+
+def _breakable(name):
+    """Markup: A name that may be broken between its words, as in search_x2_quick, rather than inside one."""
+    return Markup('<wbr>').join(escape(part) for part in re.split(r'(?<=[_.\-/])(?=[^_.\-/])', name))
 
 
 def _built(title, build, experiment):

@@ -26,7 +26,9 @@ def front(costs, values):
 
 @styled
 def draw_trade_off(costs, psnrs, iterations, label, marks=()):
-    """Draw every scored genotype, the front, and those that have a name.
+    """Draw every scored genotype, the front of the last round, and those that have a name.
+
+    Rounds scored with other weights, so that no line joins points of two.
 
     Args:
         costs (ndarray): (n,), in the unit of the label.
@@ -46,9 +48,10 @@ def draw_trade_off(costs, psnrs, iterations, label, marks=()):
     size = np.clip(8000 / max(len(costs), 1), 3, 30)
     points = axes.scatter(costs, psnrs, c=iterations, s=size, cmap=OVER_TIME, alpha=0.7,
                           linewidths=0, rasterized=len(costs) > 500)
-    best = front(costs, psnrs)
+    last = np.flatnonzero(iterations == iterations.max(initial=0))
+    best = last[front(costs[last], psnrs[last])]
     axes.plot(costs[best], psnrs[best], color=INK, linewidth=1.2, drawstyle='steps-post', marker='o', markersize=2.5,
-              label='front')
+              label='front, last round')
     for colour, (name, marker, cost, psnr) in zip((COLOURS[2], COLOURS[3]), marks, strict=False):
         if psnr is None:
             axes.axvline(cost, color=colour, linestyle=(0, (2, 1.5)), linewidth=1.6, label=name)
