@@ -180,6 +180,8 @@ def _check_dataset(dataset, name):
 
 def _check_train(train, name):
     _check_keywords(train['optim_g'], vars(torch.optim), f'{name}.optim_g')
+    if train['optim_g'].get('lr') is None:
+        raise OptionError(f'{name}.optim_g.lr: missing; expected the learning rate, such as 0.0001')
     schedulers = {**vars(lr_scheduler), 'MultiStepLR': lr_scheduler.MultiStepRestartLR,
                   'WarmupCosineLR': WarmupCosineLR}
     _check_keywords(train['scheduler'], schedulers, f'{name}.scheduler')

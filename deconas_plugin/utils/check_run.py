@@ -7,10 +7,13 @@ from pathlib import Path
 import torch
 from basicsr.utils.registry import METRIC_REGISTRY
 
+from deconas_plugin.data.parallel import available_cores
 from deconas_plugin.errors import OptionError
 from deconas_plugin.utils.device import device_of_run
 from deconas_plugin.utils.memory import total_memory
 
+# Loading processes of a GPU: more would take minutes to start, and wait for each other.
+MOST_WORKERS, WORKERS_PER_CORE = 32, 8
 # Beyond any use, and small enough to be built.
 MOST_OF = {'num_feat': 4096, 'num_block': 256, 'num_layer': 32, 'num_in_ch': 64, 'num_out_ch': 64, 'num_hidden': 4096,
            'num_lstm_layer': 32}
@@ -102,6 +105,10 @@ def _check_set_names(datasets):
 
 def _check_loader(dataset, key, trains, num_gpu):
     prefetch, workers = dataset.get('prefetch_mode'), dataset.get('num_worker_per_gpu')
+    most = max(MOST_WORKERS, WORKERS_PER_CORE * available_cores())
+    if trains and workers > most:
+        raise OptionError(f'{key}.num_worker_per_gpu: expected at most {most} on the {available_cores()} cores here, '
+                          f'got {workers}')
     if prefetch == 'cuda':
         if num_gpu == 0 or not torch.cuda.is_available():
             raise OptionError(f'{key}.prefetch_mode: cuda needs a GPU; leave it out')

@@ -133,7 +133,7 @@ def try_network(network, options, scale, side, device):
 
 
 def try_dataset(dataset, phase, name, scale):
-    """Build a dataset and read its first sample.
+    """Build a dataset and read its first and its last sample.
 
     Args:
         dataset (dict): Its options.
@@ -155,7 +155,8 @@ def try_dataset(dataset, phase, name, scale):
     try:
         with refusals(name, f'no sample can be read from this {dataset["type"]}'), torch.random.fork_rng(devices=[]):
             built = DATASET_REGISTRY.get(dataset['type'])(options)
-            sample = built[0]
+            for index in (len(built) - 1, 0):
+                sample = built[index]
             lq, gt = sample['lq'], sample.get('gt')
             if lq.dim() != 3 or gt is None and phase == 'train' or gt is not None and gt.dim() != 3:
                 raise ValueError('expected pairs of an LR and an HR image')
