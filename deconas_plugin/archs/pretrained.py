@@ -19,6 +19,8 @@ def load_pretrained(name, given):
     Raises:
         WeightsError: There are no such weights, they are damaged, or an argument does not agree.
     """
+    if not isinstance(name, str):
+        raise WeightsError(f'network_g.pretrained: expected the name of a network of the model zoo, got {name!r}')
     state, _ = load_state(load_zoo().weights(name))
     options = network_options(state)
     for key, value in given.items():
