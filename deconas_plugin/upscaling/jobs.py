@@ -49,7 +49,8 @@ def plan_jobs(inputs, output=None, *, suffix=None, ending=None, recursive=False,
         output (str | None): A folder, or a file for a single image. Results are named as the images, with the ending
             of their format; where two images differ in their ending alone, by their whole names. Default: beside the
             images, and for a folder beside it.
-        suffix (str | None): Put behind the names. Default: ``_x2`` (the scale) beside the images, else none.
+        suffix (str | None): Put behind the names, or that of the folder beside a folder. Default: ``_x2`` (the scale)
+            beside the inputs, else none.
         ending (str | None): Of the results, a key of :data:`WRITTEN`. Default: that of ``output``, else ``.png``.
         recursive (bool): Take the images in subfolders of folders too, into subfolders of the same names.
         scale (int): For the suffix. Default: 2.
@@ -72,11 +73,7 @@ def plan_jobs(inputs, output=None, *, suffix=None, ending=None, recursive=False,
             passed_over
     _check_folder(output)
     suffix = (f'_x{scale}' if output is None else '') if suffix is None else suffix
-    homes = [_home(source, folder, output, suffix) for source, folder in found.items()]
-    stems = Counter((home, source.stem.casefold()) for source, home in zip(found, homes, strict=True))
-    jobs = [Job(source, home / f'{source.stem if stems[home, source.stem.casefold()] == 1 else source.name}{suffix}'
-                               f'{ending or ".png"}')
-            for source, home in zip(found, homes, strict=True)]
+    jobs = _name_results(found, output, suffix, ending or '.png')
     if output is None or recursive:  # what an earlier run has left is among the images of this one
         results = {os.path.realpath(job.target): job for job in jobs}
         jobs = [job for job in jobs if results.get(os.path.realpath(job.source), job) is job]
@@ -126,6 +123,18 @@ def _write(job, photo):
         raise DataError(f'{job.source}: {error}') from error
     os.makedirs(job.target.parent, exist_ok=True)
     write_file(job.target, content)
+
+
+def _name_results(found, output, suffix, ending):
+    """list[Job]: Of images and the folders that they were found in, or None."""
+    homes = {source: _home(source, folder, output, suffix) for source, folder in found.items()}
+    stems = Counter((homes[source], source.stem.casefold()) for source in found)
+    jobs = []
+    for source, folder in found.items():
+        name = source.stem if stems[homes[source], source.stem.casefold()] == 1 else source.name
+        of_folder = output is None and folder is not None  # which bears the suffix for all that is in it
+        jobs.append(Job(source, homes[source] / f'{name}{"" if of_folder else suffix}{ending}'))
+    return jobs
 
 
 def _images(text, recursive):
