@@ -29,7 +29,8 @@ def test_schema_is_current():
 @pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.name)
 def test_shipped_options_fit_and_name_the_schema(schema, path):
     text = path.read_text(encoding='utf-8')
-    assert text.startswith(f'# yaml-language-server: $schema={FILE}\n')
+    first = f'# yaml-language-server: $schema={FILE}\n'
+    assert text.startswith(first), f'expected this first line, for editors: {first}'
     assert messages(schema, yaml.safe_load(text)) == []
 
 
