@@ -76,7 +76,8 @@ def test_metadata(tmp_path, trained):
     assert metadata == {'architecture': 'DeCoNASNet', 'genotype': '111 110100 011000010 010011100001', 'scale': '3'}
     assert hyperparameters.pop('rgb_mean') == pytest.approx([0.448, 0.437, 0.405], abs=1e-3)
     assert hyperparameters == dict(num_in_ch=3, num_out_ch=3, num_feat=8, num_block=4, num_layer=4,
-                                   operations=['conv3x3', 'sep_conv3x3', 'dil_conv3x3'])
+                                   operations=['conv3x3', 'sep_conv3x3', 'dil_conv3x3'], tail='classic',
+                                   residual='none')
 
 
 def test_weights_too_large_for_fp16(tmp_path):

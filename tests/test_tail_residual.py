@@ -4,6 +4,8 @@ import random
 
 import pytest
 import torch
+from deconas_tools.draw import main as draw_main
+from test_draw import texts_of
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -18,6 +20,7 @@ from deconas_plugin.search.measure_latency import measure_latency
 from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.utils.tiling import upscale_tiled
 from deconas_plugin.utils.weights import check_state, network_from_state
+from deconas_plugin.visual.draw import draw_genotype
 
 LIGHT = dict(tail='light', residual='bicubic')
 SMALL = dict(genotype='110 110011', num_layer=2, num_block=2, num_feat=8)
@@ -168,3 +171,15 @@ def test_the_interpolated_image_keeps_its_precision_in_bf16():
         net.upsample[0].weight.zero_()
         net.upsample[0].bias.zero_()
         assert torch.equal(net(x), interpolated) and interpolated.dtype == torch.float32
+
+
+def test_drawings_show_tail_and_residual(tmp_path):
+    net = make_net()
+    texts = texts_of(draw_genotype(net.genotype, net.tail_kind, net.residual))
+    assert 'shuffle' in texts and '(b) Network, added to the bicubic image' in texts and 'upsample' not in texts
+    assert 'upsample' in texts_of(draw_genotype(net.genotype))
+    torch.save({'params': net.state_dict()}, tmp_path / 'net.pth')
+    for what in ([tmp_path / 'net.pth'], ['v2', '8ch', '3b', '2l', 'spatial', 'gelu', '110', '110011']):
+        assert draw_main([*map(str, what), '-o', str(tmp_path / 'net.svg')]) == 0
+    text = (tmp_path / 'net.svg').read_text()
+    assert 'spatial attention' in text and 'block 2' in text

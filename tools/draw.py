@@ -26,32 +26,37 @@ def build_parser():
     parser.add_argument('-o', '--out', metavar='FILE', help='ends in .svg, .png or .pdf (default: genotype.svg)',
                         default='genotype.svg')
     parser.add_argument('--dpi', type=int, default=200, help='pixels per inch of a PNG (default: %(default)s)')
-    parser.add_argument('--num_block', type=int, default=4, help='blocks, for bits (default: %(default)s)')
-    parser.add_argument('--num_layer', type=int, default=4, help='layers in a block, for bits (default: %(default)s)')
+    parser.add_argument('--num_block', type=int, help='blocks, for bits (default: as they say, or 4)')
+    parser.add_argument('--num_layer', type=int, help='layers in a block, for bits (default: as they say, or 4)')
     parser.add_argument('--operations', nargs='+', metavar='NAME', help="candidate operations, for bits (default: the "
                         "paper's)")
     return parser
 
 
 def read_genotype(args):
-    """The genotype that the arguments mean, wherever it stands."""
+    """The genotype that the arguments mean, wherever it stands, and what else its weights tell of the network."""
     from deconas_plugin.search.genotype import Genotype
+    from deconas_plugin.search.genotype_text import read_text
     from deconas_plugin.zoo.catalogue import load_zoo
     text = ' '.join(args.genotype)
     suffix = Path(text).suffix
     if suffix in ('.pth', '.safetensors') or text in load_zoo().entries:
         from deconas_plugin.utils.weights import load_network
-        return load_network(text).genotype
+        net = load_network(text)
+        return net.genotype, {'tail': net.tail_kind, 'residual': net.residual}
     if suffix in ('.yml', '.yaml'):
-        return Genotype.load(text)
-    return Genotype.parse(text, args.num_block, args.num_layer, args.operations)
+        return Genotype.load(text), {}
+    words, _ = read_text(text)
+    sizes = {key: getattr(args, key) or words.get(key, 4) for key in ('num_block', 'num_layer')}
+    return Genotype.parse(text, **sizes, operations=args.operations), {}
 
 
 def draw(args):
     """Draw what the arguments ask for, and say where it is."""
     from deconas_plugin.visual.draw import draw_genotype
     from deconas_plugin.visual.theme import save
-    save(draw_genotype(read_genotype(args)), args.out, args.dpi)
+    genotype, network = read_genotype(args)
+    save(draw_genotype(genotype, **network), args.out, args.dpi)
     print(args.out)
 
 

@@ -42,11 +42,17 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x, scale=1):
         """The attention of ``scale * x``, where ``scale`` costs no pass over x. Factors lie in (0, 2), 1 at first."""
-        bias = self.squeeze.bias.view(1, -1, 1, 1)
-        squeezed = F.relu(F.conv2d(x, self.squeeze.weight) * scale + bias)
+        squeezed = F.conv2d(x, self.squeeze.weight)
+        squeezed = F.relu(squeezed * scale + self.squeeze.bias.to(squeezed.dtype).view(1, -1, 1, 1))
+        return x * (2 * scale * self.excite(self._around(squeezed) + squeezed).sigmoid())
+
+    def _around(self, squeezed):
+        weight = self.field.weight
+        if squeezed.dtype != weight.dtype:
+            # Not in the bf16 of an autocast: on a CPU oneDNN (seen in torch 2.13) gives NaN as the gradient of such a
+            # weight. The meta device knows no autocast, so that it must not be asked for in vain.
+            with torch.autocast(squeezed.device.type, enabled=False):
+                return self._around(squeezed.to(weight.dtype)).to(squeezed.dtype)
         # By its weights alone: in a narrow network of a supernet they are fewer than the module was built with.
-        # Not in bf16: on a CPU oneDNN (seen in torch 2.13) gives NaN as the gradient of such a weight.
-        with torch.autocast(x.device.type, enabled=False):
-            around = F.conv2d(squeezed.to(self.field.weight.dtype), self.field.weight, self.field.bias,
-                              padding=SPATIAL_RADIUS, dilation=DILATION, groups=squeezed.shape[1]).to(squeezed.dtype)
-        return x * (2 * scale * self.excite(around + squeezed).sigmoid())
+        return F.conv2d(squeezed, weight, self.field.bias, padding=SPATIAL_RADIUS, dilation=DILATION,
+                        groups=squeezed.shape[1])

@@ -34,7 +34,7 @@ def _agree(key, value, options):
     if key == 'genotype':
         sizes = {name: options[name] for name in ('num_block', 'num_layer', 'operations', 'num_feat')}
         try:
-            return Genotype.parse(value, **sizes).bits == options[key].bits
+            return Genotype.parse(value, **sizes) == options[key]
         except DeCoNASError:
             return False
     if key == 'rgb_mean':

@@ -64,7 +64,9 @@ def describe(net):
                 num_block=space.num_block,
                 num_layer=space.num_layer,
                 operations=space.operations,
-                rgb_mean=net.mean.flatten().tolist())))
+                rgb_mean=net.mean.flatten().tolist(),
+                tail=net.tail_kind,
+                residual=net.residual)))
 
 
 def _in_precision(net, precision):

@@ -7,13 +7,19 @@ import yaml
 
 from deconas_plugin.errors import GenotypeError
 from deconas_plugin.search.block_genotype import BlockGenotype, fused
-from deconas_plugin.search.choices import OPTIONS, PAPER_ACTIVATION, PAPER_ATTENTION, word
-from deconas_plugin.search.genotype_text import BETWEEN_BLOCKS, NAMED_GENOTYPES, read_text, write_text  # noqa: F401
+from deconas_plugin.search.choices import OPTIONS
+from deconas_plugin.search.genotype_text import (
+    BETWEEN_BLOCKS,
+    NAMED_GENOTYPES,
+    UNSAID,
+    check_agrees,
+    check_fixed,
+    read_text,
+    write_text,
+)
 from deconas_plugin.search.search_space import SearchSpace
 
-# What a network has of which its space and the text of its genotype say nothing.
-UNSAID = {'attention': PAPER_ATTENTION, 'activation': PAPER_ACTIVATION}
-WHAT = {'width': 'channels', 'num_block': 'blocks', 'num_layer': 'layers in a block'}
+__all__ = ['NAMED_GENOTYPES', 'Genotype']
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Genotype:
             genotype = cls.load(value)
         share = BETWEEN_BLOCKS not in str(value) if genotype is None else genotype.space.share_blocks
         words, bits = read_text(value) if genotype is None else (genotype.chosen, None)
-        _check_agrees(words, num_feat=num_feat, num_block=num_block, num_layer=num_layer)
+        check_agrees(words, num_feat=num_feat, num_block=num_block, num_layer=num_layer)
         style = {key: words.get(key, unsaid) for key, unsaid in UNSAID.items()}
         if genotype is not None:
             style = {key: getattr(genotype, key) for key in UNSAID}
@@ -270,10 +276,10 @@ class Genotype:
         """
         chosen = {choice.kind: choice.bits(words.get(choice.kind)) for choice in space.choices}
         for kind, found in words.items():
-            _check_fixed(space, kind, found)
+            check_fixed(space, kind, found)
         for kind, unsaid in UNSAID.items():
             if kind not in words:
-                _check_fixed(space, kind, unsaid)
+                check_fixed(space, kind, unsaid)
         prefix = sum(chosen.values(), ())
         live = cls(space, prefix + (0, ) * (space.num_bits - len(prefix))).live[len(prefix):]
         if sum(live) != len(bits):
@@ -316,24 +322,3 @@ class Genotype:
             rest = ''.join(map(str, self.bits[start:]))
             texts = [f'{texts[0]} {rest}'] if space.share_blocks else [*texts, rest]
         return f' {BETWEEN_BLOCKS} '.join(texts)
-
-
-def _check_agrees(words, **sizes):
-    """Check that a genotype is for a network of these sizes, by the names of their options."""
-    for kind, found in words.items():
-        option = OPTIONS.get(kind, kind)
-        wanted = sizes.get(option)
-        if wanted is not None and found != wanted:
-            raise GenotypeError(f'genotype: it was found for {found} {WHAT[kind]}, but {option} is {wanted}; '
-                                f'set {option} to {found}')
-
-
-def _check_fixed(space, kind, found):
-    """Check that what a text says agrees with what the space leaves no choice of."""
-    if any(choice.kind == kind for choice in space.choices):
-        return
-    fixed = None if kind == 'width' else getattr(space, kind)
-    fixed = fixed[0] if kind in UNSAID else fixed
-    if found != fixed:
-        expected = 'nothing' if fixed in (None, UNSAID.get(kind)) or kind not in UNSAID else fixed
-        raise GenotypeError(f'genotype: expected {expected} before its bits, got {word(kind, found)}')

@@ -7,13 +7,24 @@ version 1 can say is said in version 1.
 import re
 
 from deconas_plugin.errors import GenotypeError
-from deconas_plugin.search.choices import ACTIVATIONS, ATTENTIONS, UNITS, word
+from deconas_plugin.search.choices import (
+    ACTIVATIONS,
+    ATTENTIONS,
+    OPTIONS,
+    PAPER_ACTIVATION,
+    PAPER_ATTENTION,
+    UNITS,
+    word,
+)
 
 VERSION = 2
 # In the text of a genotype whose blocks differ; so that the text tells it from one for all blocks.
 BETWEEN_BLOCKS = '|'
 # The network that the paper found for x2; it fuses all features.
 NAMED_GENOTYPES = {'DeCoNASNet_x2': '111 110100 011000010 010011100001'}
+# What a network has of which its space and the text of its genotype say nothing.
+UNSAID = {'attention': PAPER_ATTENTION, 'activation': PAPER_ACTIVATION}
+WHAT = {'width': 'channels', 'num_block': 'blocks', 'num_layer': 'layers in a block'}
 
 
 def read_text(value):
@@ -74,3 +85,36 @@ def _read_word(token):
         if token in known:
             return kind, token
     return None
+
+
+def check_agrees(words, **sizes):
+    """Check that a genotype is for a network of these sizes.
+
+    Args:
+        words (dict): What its text says, by kind.
+        sizes (int | None): By the names of their options; None is unknown.
+
+    Raises:
+        GenotypeError: It says another one.
+    """
+    for kind, found in words.items():
+        option = OPTIONS.get(kind, kind)
+        wanted = sizes.get(option)
+        if wanted is not None and found != wanted:
+            raise GenotypeError(f'genotype: it was found for {found} {WHAT[kind]}, but {option} is {wanted}; '
+                                f'set {option} to {found}')
+
+
+def check_fixed(space, kind, found):
+    """Check that what a text says agrees with what its space leaves no choice of.
+
+    Raises:
+        GenotypeError: The space has something else.
+    """
+    if any(choice.kind == kind for choice in space.choices):
+        return
+    fixed = None if kind == 'width' else getattr(space, kind)
+    fixed = fixed[0] if kind in UNSAID else fixed
+    if found != fixed:
+        expected = 'nothing' if fixed in (None, UNSAID.get(kind)) or kind not in UNSAID else fixed
+        raise GenotypeError(f'genotype: expected {expected} before its bits, got {word(kind, found)}')

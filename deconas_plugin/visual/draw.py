@@ -17,11 +17,12 @@ ACTIVATION_NAMES = {'relu': 'ReLU', 'lrelu': 'leaky ReLU', 'silu': 'SiLU', 'gelu
 
 
 @styled
-def draw_genotype(genotype):
+def draw_genotype(genotype, tail='classic', residual='none'):
     """Draw the block, or every block where each has its own, and the network that a genotype means.
 
     Args:
         genotype (Genotype): What to draw.
+        tail, residual (str): Of its network, see DeCoNASNet.
 
     Returns:
         Figure: A transparent matplotlib figure; see :func:`deconas_plugin.visual.theme.save`.
@@ -43,8 +44,9 @@ def draw_genotype(genotype):
         draw_block(diagram, block_genotype, genotype.space.operations, block, top)
     _draw_legend(diagram, legend, legend_top)
     channels = '' if genotype.width is None else f', {genotype.width} channels'
-    diagram.text(MARGIN, network_top, f'(b) Network{channels}', INK, HEADING_SIZE, weight='bold')
-    draw_network(diagram, genotype, network, network_top + 0.15)
+    start = '' if residual == 'none' else f', added to the {residual} image'
+    diagram.text(MARGIN, network_top, f'(b) Network{channels}{start}', INK, HEADING_SIZE, weight='bold')
+    draw_network(diagram, genotype, network, network_top + 0.15, tail)
     return diagram.figure
 
 

@@ -6,6 +6,7 @@ from deconas_plugin.visual.theme import INK, MUTED
 
 CONV_WIDTH = 0.31
 ROW_PITCH = 0.36
+TAIL_PARTS = {'classic': ('upsample', '3×3'), 'light': ('3×3', 'shuffle')}
 IMAGE_X = 0.45  # where the LR image enters the first convolution
 SHALLOW_X = IMAGE_X + 2 * CONV_WIDTH + 0.22  # where the wire of the shallow feature starts
 
@@ -47,7 +48,7 @@ class NetworkLayout:
         return self.row(self.num_block) + 0.45
 
 
-def draw_network(diagram, genotype, layout, top):
+def draw_network(diagram, genotype, layout, top, tail='classic'):
     """Draw the network into a panel that starts at y = top.
 
     Args:
@@ -55,6 +56,7 @@ def draw_network(diagram, genotype, layout, top):
         genotype (Genotype): What.
         layout (NetworkLayout): Of this genotype.
         top (float): In inches.
+        tail (str): Its kind.
     """
     _draw_head(diagram, top + layout.row(0))
     last_tap = _tap_x(layout, layout.num_block - 1)
@@ -65,7 +67,7 @@ def draw_network(diagram, genotype, layout, top):
         diagram.wire([(start, y), (layout.fusion_x if fused else last_tap, y)], arrow=fused)
     for block in range(layout.num_block):
         _draw_block_chip(diagram, layout, block, top)
-    _draw_tail(diagram, layout, top)
+    _draw_tail(diagram, layout, top, TAIL_PARTS[tail])
 
 
 def _tap_x(layout, block):
@@ -92,7 +94,7 @@ def _draw_block_chip(diagram, layout, block, top):
     diagram.chip(x, y, layout.block_width, f'block {block}', MUTED)
 
 
-def _draw_tail(diagram, layout, top):
+def _draw_tail(diagram, layout, top, parts):
     first, last = top + layout.row(0), top + layout.row(layout.num_block)
     middle = (first + last) / 2
     diagram.fusion(layout.fusion_x, first, last, 'global')
@@ -102,7 +104,8 @@ def _draw_tail(diagram, layout, top):
     diagram.wire([(x + 0.15 + CONV_WIDTH, middle), (layout.plus_x - PLUS_RADIUS, middle)], arrow=True)
     diagram.skip(IMAGE_X + CONV_WIDTH + 0.08, layout.plus_x, first, middle)
     x = layout.plus_x + PLUS_RADIUS
-    for text, width in (('upsample', text_width('upsample') + 0.12), ('3×3', CONV_WIDTH)):
+    for text in parts:
+        width = CONV_WIDTH if text == '3×3' else text_width(text) + 0.12
         diagram.wire([(x, middle), (x + 0.17, middle)], arrow=True)
         diagram.chip(x + 0.17, middle, width, text)
         x += 0.17 + width

@@ -147,6 +147,11 @@ class Experiment:
         return complete(network.get('space', 'paper'), **{key: network.get(key) for key in SPACES['paper']})
 
     @property
+    def tail_and_residual(self):
+        """dict[str, str]: Of the network; of one that is derived from public weights they are the paper's."""
+        return {key: self._completed[key] for key in ('tail', 'residual')}
+
+    @property
     def network(self):
         """dict: The options of ``network_g``."""
         network = self.options.get('network_g')

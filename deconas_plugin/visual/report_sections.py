@@ -57,7 +57,8 @@ def _commands(experiment):
 
 def drawing(experiment):
     """Markup: The genotype as a figure."""
-    return _svg(draw_genotype(experiment.genotype), 'network', f'Drawing of genotype {experiment.genotype}')
+    figure = draw_genotype(experiment.genotype, **experiment.tail_and_residual)
+    return _svg(figure, 'network', f'Drawing of genotype {experiment.genotype}')
 
 
 def search_curves(experiment):
