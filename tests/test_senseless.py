@@ -76,6 +76,8 @@ def test_the_newest_checkpoint_is_that_of_the_latest_iteration_whatever_its_date
     for label in ('net_g', 'net_c'):
         shutil.copy(models / f'{label}_12.pth', copy / 'models' / f'{label}_16.pth')
         os.utime(copy / 'models' / f'{label}_16.pth', (10**9, 10**9))
+    assert SearchExperiment(copy).iteration == 'latest'  # it was not whole yet
+    shutil.copy(copy / 'training_states/12.state', copy / 'training_states/16.state')
     assert SearchExperiment(copy).iteration == 16
 
 

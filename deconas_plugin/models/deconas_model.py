@@ -211,6 +211,8 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
             self.test()
             return self.output.cpu()
 
+        if 'gt' not in data:
+            return
         name = Path(data['lq_path']).stem
         add_sample(tb_logger, make_sample(upscale, name, data['lq'], data['gt'], self.opt['scale']), current_iter)
 

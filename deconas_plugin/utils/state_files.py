@@ -111,7 +111,7 @@ def newest_weights(folder, label, total_iter):
 
     Returns:
         Path | None: ``<label>_<iter>.pth`` or ``<label>_latest.pth``, the latter where both are of one iteration;
-        None where there is neither.
+        None where there is neither. Weights beyond the newest training state do not count: their run went back.
 
     Raises:
         WeightsError: ``latest`` is unreadable.
@@ -119,6 +119,9 @@ def newest_weights(folder, label, total_iter):
     folder = Path(folder)
     iterations = {path: int(name) for path in folder.glob(f'{label}_*.pth')
                   if (name := path.stem.removeprefix(f'{label}_')).isdecimal()}
+    states = [int(path.stem) for path in folder.parent.glob('training_states/*.state') if path.stem.isdecimal()]
+    if states:
+        iterations = {path: iteration for path, iteration in iterations.items() if iteration <= max(states)}
     latest = folder / f'{label}_latest.pth'
     if latest.is_file():
         content = read_pth(latest)
