@@ -21,10 +21,10 @@ HEAD = """# Options
 
 An option file is a YAML file of BasicSR with a few more keys. It is checked before any folder is made: unknown keys,
 numbers given as text (YAML reads `1e-4` as text: write `!!float 1e-4` or `0.0001`), and values that do not fit each
-other are errors that name the key. A key that has a default may be left out or be `~`, and where a whole number belongs,
-`!!float 5e3` is one. Search files have all sections below; training files have no `network_c`, `search`
-and `derive`; test files have neither `train` nor `logger`. `--force_yml section.key=value`
-changes a key of the file or adds one of those below. Editors that read JSON schemas complete and explain keys by
+other are errors that name the key. A key that has a default may be left out or be `~`; where a whole number belongs,
+`!!float 5e3` is one. Search files have all sections below; training files have no `network_c`, `search` and `derive`;
+test files have neither `train` nor `logger`. `--force_yml section.key=value` changes a key of the file or adds one of
+those below. Editors that read JSON schemas complete and explain keys by
 `options.schema.json`, which the first line of each file names.
 
 | file | what it does |
