@@ -19,7 +19,7 @@ from benchmark_fixture import SIZES, make_test_sets, save_network, upscale_by_bi
 from lmdb_fixture import photo_like
 
 from deconas_plugin.benchmark.measure import Sample
-from deconas_plugin.benchmark.network_methods import WeightsMethod
+from deconas_plugin.benchmark.network_methods import WeightsMethod, weights_method
 from deconas_plugin.benchmark.peak_memory import PeakMemory
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.genotype import NAMED_GENOTYPES, Genotype
@@ -210,6 +210,15 @@ def test_tiled_result_equals_the_whole_one_within_one_grey_level(tmp_path):
     whole, tiled = (WeightsMethod(weights, 2, torch.device('cpu'), tile=tile).upscale(sample) for tile in (0, 16))
     assert whole.shape == (120, 88, 3) and whole.std() > 1
     assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_a_row_may_name_its_backend(tmp_path, monkeypatch):
+    monkeypatch.setenv('DECONAS_CACHE', str(tmp_path / 'cache'))
+    weights = save_network(tmp_path / 'net.pth')
+    sample = Sample('', '', None, np.random.default_rng(0).integers(0, 255, (30, 22, 3), np.uint8))
+    plain, other = (weights_method(f'{weights}{suffix}', 2, torch.device('cpu')) for suffix in ('', '@onnxruntime'))
+    assert (plain.name, other.name) == ('net', 'net (onnxruntime)')
+    assert np.abs(plain.upscale(sample).astype(int) - other.upscale(sample)).max() <= 1
 
 
 @pytest.mark.parametrize('num_gpu, shown', [(0, '12 CPU hours'), (1, '12 GPU hours'), (2, '24 GPU hours')])

@@ -138,6 +138,15 @@ def test_measured_tables_hold_every_part_and_say_where():
     assert table.predict(counter.parts(counter.everything)) > max(operations) * 4
 
 
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_tables_of_other_runtimes(tmp_path, backend):
+    counter = ComplexityCounter(SearchSpace(1, 1, ('conv3x3', 'sep_conv3x3')), num_feat=8)
+    table = measure_latency(counter, (16, 12), torch.device('cpu'), runs=1, num_networks=1, backend=backend)
+    assert set(table.milliseconds) == {key(part) for part in counter.every_part()} and len(table.errors) == 1
+    table.save(tmp_path / 'table.yml')
+    assert LatencyTable.load(tmp_path / 'table.yml', counter).backend == backend
+
+
 @pytest.mark.parametrize('weight, within', [(3.0, True), (0.0, False)])
 def test_a_search_with_a_target_ends_below_it(weight, within):
     """PSNR that rises with Mult-Adds, as a stand-in for a supernet: without the penalty the search ends far above."""

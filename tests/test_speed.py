@@ -11,7 +11,7 @@ from lmdb_fixture import dataset_options, paired_lmdb
 from torch.nn import functional
 
 from deconas_plugin.errors import OptionError, StorageError
-from deconas_plugin.speed import limits, network_speed, run, search_speed
+from deconas_plugin.speed import backend_speed, limits, network_speed, run, search_speed
 from deconas_plugin.speed.jobs import inference, load_patches, training_step
 from deconas_plugin.speed.results import SpeedReport, Way, Work, to_json, to_markdown
 from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
@@ -172,3 +172,22 @@ def test_help_answers_without_torch():
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert done.returncode == 0
     assert '--device' in done.stdout and 'examples:' in done.stdout
+
+
+def test_auto_is_compared_with_every_backend(tmp_path, monkeypatch):
+    monkeypatch.setenv('DECONAS_CACHE', str(tmp_path))
+    work = backend_speed.auto_speed(CPU, ['float32'], 3, ['DeCoNASNet_x2_24G'], ((8, 12), ))
+    (text, value), = work.figures.items()
+    assert text.startswith('DeCoNASNet_x2_24G, 12x8, float32: auto (torch) / best (') and 0.1 < value < 100
+
+
+@pytest.mark.slow
+def test_backends_stand_beside_stock_basicsr_and_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setenv('DECONAS_CACHE', str(tmp_path))
+    monkeypatch.setattr(backend_speed, 'installed_backends', lambda device, precision: ['torch'])
+    rates = {'float32': {'inference': 1e12, 'inference_bytes': 1e11}}
+    work = backend_speed.backend_speed(CPU, ['float32'], rates, 3)
+    assert [way.name for way in work.ways] == ['BasicSR: float32, default layout, not fused', 'float32, torch']
+    assert set(work.figures) == {'float32, torch, the fastest: share of what operations and bytes allow',
+                                 'float32, torch: times stock BasicSR'}
+    assert all(value > 0 for value in work.figures.values())

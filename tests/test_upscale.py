@@ -249,6 +249,13 @@ def test_tiles_fit_into_the_memory_that_is_free(weights, free, tile, monkeypatch
     assert tile_memory.fitting_tile(Upscaler(weights, backend='torch').backend, 256) == tile
 
 
+def test_tiles_of_large_photographs_leave_room_for_them():
+    backend = Upscaler('DeCoNASNet_x2', backend='torch').backend
+    megapixel = 3e6 * 5  # bytes of the image and of its result
+    tiles = [tile_memory.usual_tile(backend, count * megapixel) for count in (1, 12, 48, 400)]
+    assert tiles[0] == 256 and tiles == sorted(tiles, reverse=True) and 256 > tiles[2] > tiles[3] >= 64
+
+
 def test_other_errors_are_not_taken_for_too_little_memory(weights, monkeypatch):
     def fail(*args, **keywords):
         raise RuntimeError('shapes do not match')

@@ -175,7 +175,7 @@ def weights_method(path, scale, device, name=None, precision='float32', tile=512
             if backend != 'torch':
                 raise OptionError(f'{path}@{backend}: other backends run networks of DeCoNAS alone')
             return ComparedMethod(network, state, path, scale, device, name, precision)
-    return WeightsMethod(path, scale, device, name, precision, tile)
+    return WeightsMethod(path, scale, device, name, precision, tile, backend)
 
 
 def table_name(net):

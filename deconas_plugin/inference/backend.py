@@ -28,12 +28,10 @@ class Backend(ABC):
     Attributes:
         name (str): As ``--backend`` takes it.
         version (str): Of the runtime.
-        tile (int): The side of tiles that suits it, in LR pixels without overlap.
         difference (Difference | None): From PyTorch in float32, where that is something else.
     """
     name = None
     version = torch.__version__
-    tile = 256
     difference = None
 
     def __init__(self, net, device, precision):

@@ -3,13 +3,34 @@ from pathlib import Path
 
 import torch
 
+from deconas_plugin.inference.tile_net import CELL
 from deconas_plugin.utils.tiling import receptive_radius
 
-SMALLEST_TILE = 32
+SMALLEST_TILE, LARGEST_TILE = 32, 256
 # Features of a tile that are in memory at the same time at most, what a runtime copies and joins included.
 LIVE_FEATURES = 24
+# What the process takes at most, and what it takes before the first image: PyTorch and the network, and other runtimes
+# beside them.
+TOTAL_MEMORY, OF_TORCH, OF_OTHERS = 1.45e9, 0.45e9, 0.6e9
+# Still smaller tiles would mostly compute what lies around them.
+LEAST_WORKING_MEMORY = 200e6
 # Of the memory that is free; images, results and other programs want some as well.
 SHARE = 0.5
+
+
+def usual_tile(backend, image_bytes=0):
+    """int: The side of tiles, in LR pixels without overlap; on a CPU such that all memory stays within bounds.
+
+    Args:
+        backend (Backend): What runs them.
+        image_bytes (int): Of the image and its result.
+    """
+    of_runtime = OF_TORCH if backend.name == 'torch' else OF_OTHERS
+    working = max(TOTAL_MEMORY - of_runtime - image_bytes, LEAST_WORKING_MEMORY)
+    tile = LARGEST_TILE
+    while backend.device.type == 'cpu' and tile > SMALLEST_TILE and _needed(backend, tile) > working:
+        tile -= CELL
+    return tile
 
 
 def fitting_tile(backend, tile):

@@ -6,6 +6,7 @@ import torch
 
 from deconas_plugin.data.parallel import progress
 from deconas_plugin.errors import OptionError
+from deconas_plugin.speed.backend_speed import auto_speed, backend_speed
 from deconas_plugin.speed.data_speed import data_speed
 from deconas_plugin.speed.limits import machine_rates
 from deconas_plugin.speed.network_speed import growth, inference_speed, training_speed
@@ -17,7 +18,10 @@ from deconas_plugin.utils.device import device_name
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import resolve_precision
 
-PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
+PARTS = ('training', 'inference', 'backends', 'supernet', 'controller', 'data', 'growth', 'schedule')
+
+# Not among them, because it takes minutes by itself.
+EXTRA_PARTS = ('auto', )
 
 
 def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
@@ -26,7 +30,7 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
     Args:
         device (torch.device): Where.
         out (str): Path of the files, without ending.
-        parts (list[str]): Of :data:`PARTS`. Default: all.
+        parts (list[str]): Of :data:`PARTS` and :data:`EXTRA_PARTS`. Default: the former.
         rounds (int): How often every run is timed. Default: 5.
 
     Returns:
@@ -49,13 +53,15 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
     measure = {
         'training': lambda: training_speed(device, precision, limits, rounds),
         'inference': lambda: inference_speed(device, precisions, limits, rounds),
+        'backends': lambda: backend_speed(device, precisions, limits, rounds),
+        'auto': lambda: auto_speed(device, precisions, rounds),
         'supernet': lambda: supernet_speed(device, rounds),
         'controller': lambda: controller_speed(device, rounds),
         'data': lambda: data_speed(device, rounds),
         'growth': lambda: growth(device, rounds),
         'schedule': lambda: paper_schedule(device, rounds),
     }
-    chosen = [part for part in PARTS if part in parts]
+    chosen = [part for part in PARTS + EXTRA_PARTS if part in parts]
     for work in progress((measure[part]() for part in chosen), len(chosen), 'speed benchmark'):
         report.works.append(work)
         write_report(report, out)

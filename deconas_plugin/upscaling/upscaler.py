@@ -7,7 +7,7 @@ import torch
 
 from deconas_plugin.errors import OptionError
 from deconas_plugin.inference.load import load_backend
-from deconas_plugin.inference.tile_memory import SMALLEST_TILE, fitting_tile, is_out_of_memory
+from deconas_plugin.inference.tile_memory import SMALLEST_TILE, fitting_tile, is_out_of_memory, usual_tile
 from deconas_plugin.utils.memory import give_back_freed_memory, keep_freed_memory
 from deconas_plugin.utils.tiling import upscale_tiled
 from deconas_plugin.zoo.catalogue import load_zoo
@@ -19,7 +19,7 @@ class Upscaler:
     Args:
         weights (str | None): Weight file or name in the model zoo. Default: the best network of the zoo for the scale.
         device, precision, backend, say: See :func:`load_backend`.
-        tile (int | None): See :func:`upscale_tiled`. Default: what suits the backend.
+        tile (int | None): See :func:`upscale_tiled`. Default: :func:`usual_tile`.
         self_ensemble (bool): See :func:`upscale_tiled`.
         scale (int | None): The scale that is expected. Default: that of the weights, or 2 where none are named.
 
@@ -55,7 +55,9 @@ class Upscaler:
         """
         rgb = torch.from_numpy(np.require(photo.rgb, requirements=['C', 'W'])).permute(2, 0, 1)[None]
         backend = self.backend.for_size(*rgb.shape[-2:])
-        rgb = self._in_memory(backend, lambda tile: upscale_tiled(
+        give_back_freed_memory()  # what reading has left
+        tile = self.tile or usual_tile(backend, rgb.nbytes * (1 + self.scale**2))
+        rgb = self._in_memory(backend, tile, lambda tile: upscale_tiled(
             backend, rgb, tile, self_ensemble=self.self_ensemble, dtype=rgb.dtype, on_tile=on_tile))
         give_back_freed_memory()
         alpha = photo.alpha
@@ -64,9 +66,8 @@ class Upscaler:
             alpha = cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_CUBIC)
         return replace(photo, rgb=rgb[0].permute(1, 2, 0).numpy(), alpha=alpha)
 
-    def _in_memory(self, backend, run):
+    def _in_memory(self, backend, tile, run):
         """What ``run(tile)`` gives for the tile, halved again and again until the memory has room for it."""
-        tile = self.tile or backend.tile
         fitting = fitting_tile(backend, tile)
         while True:
             if fitting < tile and not self._has_said_so:

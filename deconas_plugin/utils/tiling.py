@@ -15,6 +15,7 @@ from deconas_plugin.archs.layer_choices import SPATIAL_RADIUS
 from deconas_plugin.archs.operations import build_operation
 from deconas_plugin.errors import OptionError
 from deconas_plugin.inference.tile_net import CELL
+from deconas_plugin.utils.memory import give_back_freed_memory
 from deconas_plugin.utils.views import ALL_VIEWS
 from deconas_plugin.utils.whole_image_means import WholeImageMeans
 
@@ -118,6 +119,8 @@ class _TiledImage:
         for view, means in self.means.items():
             means.run(view.apply(squares), *view.window(*counted, *size))
             means.settle()
+        # In the gaps that other sizes leave, tiles do not fit.
+        give_back_freed_memory()
 
     def _upscale_tile(self, rows, seen_rows, columns, seen_columns):
         x = self._to_net(self.image[..., seen_rows, seen_columns])
