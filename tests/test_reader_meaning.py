@@ -192,6 +192,15 @@ def test_formats_that_cannot_hold_a_photo_say_so():
         encode_photo(Photo(samples(3, 8), samples(1, 8)[..., 0]), '.jpg')
     with pytest.raises(DataError, match='cannot be written as WEBP'):
         encode_photo(Photo(np.zeros((1, 16384, 3), np.uint8)), '.webp')
+    for colour, says in (({b'cICP': bytes([9, 16, 0, 1])}, True), ({b'gAMA': struct.pack('>I', 100000)}, True),
+                         ({b'gAMA': struct.pack('>I', 45455)}, False), ({b'cICP': bytes([1, 13, 0, 1])}, False),
+                         ({b'gAMA': struct.pack('>I', 100000), b'sRGB': b'\0'}, False)):
+        photo = Photo(samples(3, 8), colour=colour)
+        if says:
+            with pytest.raises(DataError, match='colours that only a PNG can describe'):
+                encode_photo(photo, '.jpg')
+        else:
+            assert encode_photo(photo, '.jpg')
     deep = samples(3, 16)
     assert np.array_equal(decode_photo(encode_photo(Photo(deep), '.webp'), 'x').rgb, np.round(deep / 257))
 

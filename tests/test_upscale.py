@@ -53,12 +53,13 @@ def run(*args):
     return main([str(arg) for arg in args])
 
 
-@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.bmp', 'a.tiff', 'a.webp'])
+@pytest.mark.parametrize('name', ['a.png', 'a.jpg', 'a.jfif', 'a.bmp', 'a.tiff', 'a.webp', 'a.gif', 'a.avif', 'a.jp2',
+                                  'a.ppm'])
 def test_formats_come_out_as_the_network_upscales_them(tmp_path, net, weights, name):
     Image.fromarray(colours()).save(tmp_path / name)
     assert run(tmp_path / name, tmp_path / 'out', '--weights', weights) == 0
     result = np.asarray(Image.open(tmp_path / 'out' / 'a.png'))
-    expected = expected_pixels(net, np.asarray(Image.open(tmp_path / name)))
+    expected = expected_pixels(net, np.asarray(Image.open(tmp_path / name).convert('RGB')))
     assert np.abs(result - expected).max() <= 1
 
 

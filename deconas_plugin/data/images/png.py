@@ -45,7 +45,7 @@ def decode_png(content, check):
 
 
 def encode_png(pixels, photo):
-    """bytes: (H, W, 1 to 4) pixels as PNG, with colour, profile and EXIF data of a Photo."""
+    """bytes: (H, W) or (H, W, 2 to 4) pixels as PNG, with colour, profile and EXIF data of a Photo."""
     # OpenCV's settings: half the time of level 1 alone.
     png = imagecodecs.png_encode(pixels, level=1, strategy=imagecodecs.PNG.STRATEGY.RLE,
                                  filter=imagecodecs.PNG.FILTER.SUB)

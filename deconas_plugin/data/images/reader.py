@@ -117,7 +117,8 @@ def _decode_plain(image):
     if mode not in ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'YCbCr'):
         raise ValueError(f'expected 8 or 16 bits per channel, got pixels of mode {mode}')
     has_alpha = mode in ('LA', 'PA', 'RGBA') or 'transparency' in image.info
-    pixels = np.asarray(image.convert('RGBA' if has_alpha else 'RGB'))
+    wanted = 'RGBA' if has_alpha else 'RGB'
+    pixels = np.asarray(image if mode == wanted else image.convert(wanted))
     return Photo(pixels[..., :3], pixels[..., 3] if has_alpha else None, mode in ('1', 'L', 'LA'), profile)
 
 

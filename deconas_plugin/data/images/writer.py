@@ -1,6 +1,8 @@
 """Photos as files."""
 import io
+import struct
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -24,11 +26,12 @@ def encode_photo(photo, suffix='.png'):
     Raises:
         DataError: The format cannot hold the photo; the message is what follows the name of the file.
     """
-    channels = [photo.rgb[..., :1] if photo.is_grey else photo.rgb]
-    channels += [] if photo.alpha is None else [photo.alpha[..., None]]
-    pixels = np.ascontiguousarray(np.concatenate(channels, 2) if len(channels) > 1 else channels[0])
+    pixels = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY) if photo.is_grey else photo.rgb
+    pixels = np.ascontiguousarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
     if suffix == '.png':
         return encode_png(pixels, photo)
+    if _is_described_by_chunks(photo):
+        raise DataError('has colours that only a PNG can describe (by its chunks cICP or gAMA); write a .png')
     if photo.alpha is not None and WRITTEN[suffix] == 'JPEG':
         raise DataError('has transparency, which a JPEG cannot hold; write a .png or .webp')
     if pixels.dtype == np.uint16:
@@ -36,9 +39,18 @@ def encode_photo(photo, suffix='.png'):
     settings = {'JPEG': {'quality': 95, 'subsampling': 0}, 'WEBP': {'lossless': True, 'exact': True}}[WRITTEN[suffix]]
     file = io.BytesIO()
     try:
-        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(
+        Image.fromarray(pixels).save(
             file, WRITTEN[suffix], **settings, icc_profile=photo.profile, exif=photo.exif or b'')
     except (OSError, ValueError) as error:  # WebP ends at 16,383 pixels a side, JPEG at 65,535
         raise DataError(f'cannot be written as {WRITTEN[suffix]} ({" ".join(str(error).split())}); write a .png'
                         ) from error
     return file.getvalue()
+
+
+def _is_described_by_chunks(photo):
+    """bool: Whether these are the colours of neither a profile nor sRGB."""
+    colour = photo.colour
+    if b'cICP' in colour:
+        return colour[b'cICP'][:2] != bytes([1, 13])
+    gamma = struct.unpack('>I', colour[b'gAMA'])[0] if len(colour.get(b'gAMA', b'')) == 4 else 45455
+    return not photo.profile and b'sRGB' not in colour and not 44000 < gamma < 47000
