@@ -5,7 +5,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 TOOLS = ('search', 'derive', 'train', 'test', 'prepare_data', 'draw', 'report', 'benchmark', 'benchmark_speed',
-         'compare', 'convert', 'convert_tf', 'upscale', 'latency', 'rank', 'study', 'league')
+         'compare', 'convert', 'convert_tf', 'upscale', 'latency', 'rank', 'study', 'league', 'doctor')
 
 
 def version() -> str:

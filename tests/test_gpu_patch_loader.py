@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from basicsr.data import build_dataloader
@@ -8,6 +10,8 @@ from deconas_plugin.data.deconas_patch_dataset import DeCoNASPatchDataset
 from deconas_plugin.data.gpu_patch_loader import GpuPatchLoader
 from deconas_plugin.data.resumable_sampler import ResumableSampler
 from deconas_plugin.errors import DataError
+from deconas_plugin.training import setup
+from deconas_plugin.training.prefetch import ThreadPrefetcher
 
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU'))]
 
@@ -43,6 +47,22 @@ def test_same_batches_as_through_a_data_loader_bit_for_bit(databases, device, ch
     ours = loader(databases, device, **changes)
     assert len(ours) == len(reference) == len(dataset) * 10 // 8
     assert all(same(*pair) for pair in zip(ours, reference, strict=True))
+
+
+def test_a_thread_can_prepare_its_batches(databases):
+    batches = list(ThreadPrefetcher(loader(databases, 'cpu'), depth=2))
+    assert len(batches) == 7 and all(same(*pair) for pair in zip(batches, loader(databases, 'cpu'), strict=True))
+
+
+@pytest.mark.parametrize('kind, cache', [('cpu', 'disk'), ('cuda', 'cuda')])
+def test_the_memory_of_the_device_is_the_gpu_or_the_disk(databases, monkeypatch, kind, cache):
+    monkeypatch.setattr(setup, 'device_of_run', lambda num_gpu: torch.device(kind))
+    section = dataset_options(*databases, cache='device')
+    given = {'name': 'n', 'num_gpu': 0, 'scale': 2, 'datasets': {'train': section}, 'path': {}}
+    options = setup.complete_options(given, SimpleNamespace(launcher='none', auto_resume=False, debug=False), '/tmp')
+    assert options['datasets']['train']['cache'] == cache
+    # Where nobody says which device trains, as in BasicSR's own pipeline.
+    assert DeCoNASPatchDataset(section).options.cache == 'disk'
 
 
 @pytest.mark.parametrize('device', DEVICES)

@@ -32,7 +32,7 @@ def test_keys_of_loader_and_pipeline_are_accepted():
     ({'gt_size': '16'}, 'gt_size: expected a multiple of the scale'),
     ({'gt_size': None}, 'gt_size: expected a multiple of the scale'),
     ({'scale': 0}, 'scale: expected a whole number'),
-    ({'cache': 'ram'}, r'cache: expected disk \| memory \| cuda \| none, got .ram.'),
+    ({'cache': 'ram'}, r'cache: expected disk \| memory \| cuda \| device \| none, got .ram.'),
     ({'cache': 'cuda', 'phase': 'val'}, r'datasets\.val\.cache: expected disk \| memory \| none'),
     ({'cache': 'disk', 'io_backend': {'type': 'disk'}}, r'cache: expected none for folders \(python tools/prep'),
     ({'cache': 'none', 'cache_dir': '/tmp'}, 'cache_dir: expected it only along with cache: disk'),

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 import torch
-from faults import SignalAt, TimeIsUpAt
+from faults import SavedOnGPU, SignalAt, TimeIsUpAt
 from lmdb_fixture import dataset_options, paired_lmdb
 from run_fixture import changed, differences, log, results, run, search_options, train_options
 from torch import nn
@@ -148,6 +148,19 @@ def test_interrupted_three_times_it_ends_the_same(tmp_path, finished):
     for iteration in (2, 5, 10):
         found.pop(f'net_g_{iteration}.pth', None)
     assert differences(found, expected) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='a GPU would take them back')
+def test_a_state_that_was_saved_on_a_gpu_continues_on_the_cpu(tmp_path, finished):
+    options, expected, _ = finished
+    run('train', tmp_path, options, prepare=SavedOnGPU(SignalAt(5)), expected=128 + signal.SIGTERM)
+    with pytest.raises(RuntimeError, match='deserialize object on a CUDA device'):
+        torch.load(tmp_path / 'experiments/tiny/training_states/5.state', weights_only=True)
+    run('train', tmp_path, options, '--auto_resume')
+    (tmp_path / 'experiments/tiny/models/net_g_5.pth').unlink()
+    (tmp_path / 'experiments/tiny/models/net_g_4.pth').unlink()
+    found = results(tmp_path)
+    assert differences(found, {name: expected[name] for name in found}) == []
 
 
 def test_a_validation_that_was_cut_off_at_the_end_is_made_up_for(tmp_path, finished):

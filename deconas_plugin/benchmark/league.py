@@ -1,6 +1,5 @@
 """The league: trains any networks alike, ranks them, and can be interrupted at any moment."""
 import hashlib
-import logging
 import time
 from math import nan
 from pathlib import Path
@@ -9,7 +8,7 @@ from types import SimpleNamespace
 
 import torch
 from basicsr.data import build_dataset
-from basicsr.utils import get_root_logger, img2tensor, tensor2img
+from basicsr.utils import img2tensor, tensor2img
 from rich.console import Console
 
 from deconas_plugin.benchmark.league_members import SHARED, load_league, run_options
@@ -21,9 +20,11 @@ from deconas_plugin.errors import Interrupted
 from deconas_plugin.pipeline import run_training
 from deconas_plugin.search.complexity import OUTPUT_SIZE_720P
 from deconas_plugin.speed.timing import in_turns, timed
+from deconas_plugin.utils.console import quiet_console
 from deconas_plugin.utils.device import device_name, device_of_run
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.options import save_options
+from deconas_plugin.utils.paths import project_root
 from deconas_plugin.utils.results import Results
 from deconas_plugin.utils.state_files import load_state
 
@@ -51,7 +52,7 @@ class League:
     def __init__(self, path, output, minutes=None, changes=None):
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.opt, self.members = load_league(path, changes)
-        self.output = Path(output or f'results/{self.opt["name"]}')
+        self.output = Path(output or project_root() / 'results' / self.opt['name'])
         self.results = Results(self.output, {key: self.opt.get(key) for key in SHARED})
         self.device = device_of_run(self.opt['num_gpu'])
         self.test_sets, self.notes = find_test_sets(self.opt.get('test_data', 'datasets'), self.opt['scale'],
@@ -67,7 +68,7 @@ class League:
             Interrupted: The time is up, or a signal asked to stop; the same command continues.
         """
         keep_freed_memory(self.device)
-        _quiet_console()
+        quiet_console()
         rates, latency = {}, {}
         try:
             # Rates first: when one of them turns out to be at the end of the list, little time has been spent.
@@ -201,13 +202,6 @@ class League:
 
     def _say(self, text):
         Console().print(text, soft_wrap=True, markup=False, highlight=False)
-
-
-def _quiet_console():
-    """Leave BasicSR's lines to the log files of the trainings."""
-    for handler in get_root_logger().handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.setLevel(logging.WARNING)
 
 
 def run_league(args):

@@ -44,7 +44,8 @@ class DeCoNASPatchDataset(data.Dataset):
             cache (str): Where decoded images are kept. ``disk`` (the default for training from LMDBs): a
                 memory-mapped file that all workers, ranks and runs share; it needs height*width*3 bytes per
                 image. ``memory``: this process's memory, filled anew in each run. ``cuda``: the GPU; needs a
-                GpuPatchLoader. ``none`` (the default for whole images and folders): decode at each access.
+                GpuPatchLoader. ``device``: ``cuda`` in a training on a GPU, else ``disk``. ``none`` (the default
+                for whole images and folders): decode at each access.
             cache_dir (str): Folder for ``cache: disk``. Default: beside the LMDB, or the user's cache folder where
                 that cannot be written.
             on_error (str): ``raise`` a DataError at a broken image, or ``skip`` it: the next one stands in,

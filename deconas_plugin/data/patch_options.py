@@ -13,7 +13,7 @@ LOADER_KEYS = ('name', 'type', 'batch_size_per_gpu', 'num_worker_per_gpu', 'data
 
 _CHOICES = {
     'phase': ('train', 'val', 'test'),
-    'cache': ('disk', 'memory', 'cuda', 'none'),
+    'cache': ('disk', 'memory', 'cuda', 'device', 'none'),
     'on_error': ('raise', 'skip'),
 }
 
@@ -57,6 +57,9 @@ class PatchOptions:
         for key, field in known.items():
             if key not in given and field.default is MISSING:
                 raise OptionError(f'{_place(opt)}.{key}: missing')
+        if given.get('cache') == 'device':
+            # Only the training pipeline knows the device, and says cuda where that is meant.
+            given['cache'] = 'disk'
         if 'cache' not in given:
             given['cache'] = 'disk' if given['phase'] == 'train' and _backend(given) == 'lmdb' else 'none'
         options = cls(**given)

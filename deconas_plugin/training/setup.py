@@ -8,6 +8,7 @@ from basicsr.utils import set_random_seed
 from basicsr.utils.dist_util import get_dist_info
 
 from deconas_plugin.training.processes import from_first
+from deconas_plugin.utils.device import device_of_run
 
 
 def complete_options(opt, args, root):
@@ -31,6 +32,8 @@ def complete_options(opt, args, root):
         opt['name'] = f'debug_{opt["name"]}'
     for phase, dataset in opt['datasets'].items():
         dataset.update(phase=phase.split('_')[0], scale=opt['scale'])
+    if opt['datasets']['train'].get('cache') == 'device':
+        opt['datasets']['train']['cache'] = 'cuda' if device_of_run(opt['num_gpu']).type == 'cuda' else 'disk'
     for section in (opt['path'], *opt['datasets'].values()):
         for key in section:
             if isinstance(section[key], str) and key.startswith(('dataroot_', 'pretrain_network', 'resume_state')):

@@ -1,9 +1,11 @@
 """How the tools speak: errors in one line, exit codes."""
+import logging
 import signal
 import sys
 import warnings
 from contextlib import contextmanager
 
+from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
 from deconas_plugin.errors import DeCoNASError, Interrupted
@@ -33,6 +35,13 @@ def run_tool(function, *args):
     except KeyboardInterrupt:
         print('interrupted; what is finished is kept', file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def quiet_console():
+    """Leave BasicSR's lines, but for warnings, to the log files of the runs that a tool starts."""
+    for handler in get_root_logger().handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setLevel(logging.WARNING)
 
 
 @contextmanager

@@ -91,7 +91,8 @@ DATASET = {
     'meta_info_file': text('File that lists the images of a folder', None),
     'filename_tmpl': text('Name of the LR file for an HR file, without ending', '{}'),
     'io_backend': mapping('How images are stored', REQUIRED, {'type': text('lmdb or disk', choices=('lmdb', 'disk'))}),
-    'cache': text('DeCoNASPatchDataset: where decoded images are kept', None, ('disk', 'memory', 'cuda', 'none')),
+    'cache': text('DeCoNASPatchDataset: where decoded images are kept; device: in the memory of the GPU that trains, '
+                  'on disk where there is none', None, ('disk', 'memory', 'cuda', 'device', 'none')),
     'cache_dir': text('DeCoNASPatchDataset: folder of the disk cache', None),
     'on_error': text('DeCoNASPatchDataset: what to do about a broken image', 'raise', ('raise', 'skip')),
     'gt_size': integer('Side of a training patch, HR pixels; 64 LR pixels if left out', None),
