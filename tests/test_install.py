@@ -97,6 +97,13 @@ def test_supported_pythons_are_the_same_in_setup_and_script(setup_arguments):
     assert f'{" | ".join(PYTHONS)})' in INSTALL.read_text()
 
 
+def test_option_files_are_part_of_the_package(setup_arguments):
+    assert setup_arguments['package_dir']['deconas_options'] == 'options'
+    patterns = setup_arguments['package_data']['deconas_options']
+    left_out = [path.name for path in (ROOT / 'options').iterdir() if not any(map(path.match, patterns))]
+    assert 'deconas_options' in setup_arguments['packages'] and left_out == []
+
+
 def test_console_scripts_point_to_tools(setup_arguments):
     for script in setup_arguments['entry_points']['console_scripts']:
         name, target = script.split(' = ')

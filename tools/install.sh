@@ -167,6 +167,9 @@ modules = {'torch': torch, 'torchvision': torchvision, 'basicsr': basicsr, 'mmen
            'deconas_plugin': deconas_plugin}
 for name, module in modules.items():
     print(f'    {name:<16}{module.__version__}')
+if not torchvision.extension._has_ops():
+    print("    note: torchvision's compiled operators do not load beside this torch. The plugin needs none of them, but\n"
+          '    what imports torchvision, such as spandrel, has to import deconas_plugin first.')
 print('    device          ', torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu', sep='')
 EOF
 }
