@@ -17,7 +17,8 @@ REGISTERING = ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.contr
 # Everything else is imported after BasicSR, so that modules that register themselves always come in the order above.
 WITHOUT_BASICSR = frozenset(f'{PACKAGE}.{name}' for name in """
     archs archs.composed_conv archs.deconas_arch archs.deconas_fused_arch archs.deconas_util archs.genotype_buffer
-    archs.layer_choices archs.network_options archs.operation_weights archs.operations archs.pretrained compat data
+    archs.initial_weights archs.layer_choices archs.network_options archs.operation_weights archs.operations
+    archs.pretrained compat data
     data.images data.images.cmyk data.images.exif data.images.listing data.images.photo data.images.png
     data.images.reader data.images.tiff data.images.writer data.photo_folder errors formats formats.convert
     formats.ncnn_export formats.onnx_export inference inference.auto inference.backend inference.cache

@@ -57,10 +57,12 @@ def test_genotypes_of_weight_steps(mode):
     drawn = [sampler.draw(current_iter) for current_iter in range(1, 21)]
     from_strategy = {'strategy': 20, 'uniform_warmup': 10}.get(mode, 0)
     assert drawn.count(chosen) == from_strategy
-    assert len(set(drawn)) >= (8 if mode == 'sandwich' else min(21 - from_strategy, 15))
+    assert len(set(drawn)) >= (8 if mode in ('sandwich', 'largest_first') else min(21 - from_strategy, 15))
     if mode == 'fair':
         for one, other in zip(drawn[::2], drawn[1::2], strict=True):
             assert all(a + b == 1 for a, b in zip(one.bits, other.bits, strict=True))
+    if mode == 'largest_first':
+        assert drawn[:5] == [space.genotype([1] * 9)] * 5
     if mode == 'sandwich':
         assert drawn[::3] == [space.genotype([0] * 9)] * 7 and drawn[1::3] == [space.genotype([1] * 9)] * 7
     if mode in ('fair', 'sandwich'):

@@ -6,6 +6,7 @@ import torch
 from deconas_plugin.archs.deconas_fused_arch import FusedDeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
 from deconas_plugin.archs.genotype_buffer import decode_genotype, decode_residual, encode_network
+from deconas_plugin.archs.initial_weights import initialise
 from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.archs.pretrained import load_pretrained
 from deconas_plugin.errors import WeightsError
@@ -35,6 +36,8 @@ class DeCoNASNet(DeCoNASSkeleton):
             and PixelShuffle, for every scale. Default: 'classic'.
         residual (str): What the network's output is added to: 'none', or the image, upscaled by 'nearest', 'bilinear'
             or 'bicubic' interpolation, from which training then starts. Default: 'none'.
+        init (str): Initial weights: as PyTorch draws them ('torch'), or scaled so that layers keep the size of what
+            they read ('he'), under which blocks count sooner. Default: 'torch'.
         pretrained (str | None): Weights of the model zoo to start from, by name. All other arguments then follow from
             them; those that are given must agree.
 
@@ -56,11 +59,12 @@ class DeCoNASNet(DeCoNASSkeleton):
                  rgb_mean=DIV2K_RGB_MEAN,
                  pretrained=None,
                  tail='classic',
-                 residual='none'):
+                 residual='none',
+                 init='torch'):
         if pretrained is not None:
             given = dict(genotype=genotype, num_in_ch=num_in_ch, num_out_ch=num_out_ch, num_feat=num_feat,
                          num_block=num_block, num_layer=num_layer, upscale=upscale, operations=operations,
-                         rgb_mean=rgb_mean, tail=tail, residual=residual)
+                         rgb_mean=rgb_mean, tail=tail, residual=residual, init=init)
             defaults = inspect.signature(DeCoNASNet).parameters
             given = {key: value for key, value in given.items() if value != defaults[key].default}
             options, state = load_pretrained(pretrained, given)
@@ -73,7 +77,9 @@ class DeCoNASNet(DeCoNASSkeleton):
             JoinedWeights('conv1x1', num_feat, genotype.global_fusion), num_feat, num_in_ch, num_out_ch, upscale,
             rgb_mean, tail, residual)
         self.genotype = genotype
+        self.init = init
         self.register_buffer('genotype_code', encode_network(genotype, residual))
+        initialise(self, init)
 
     def forward(self, x):
         """Upscale: (N, num_in_ch, H, W) in [0, 1], RGB -> (N, num_out_ch, upscale * H, upscale * W)."""

@@ -5,6 +5,7 @@ from torch import nn
 from deconas_plugin.archs.channel_slicing import ChannelSlicing
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
+from deconas_plugin.archs.initial_weights import initialise
 from deconas_plugin.archs.operation_weights import JoinedWeights, SlicedWeights
 from deconas_plugin.registration import register_arch
 from deconas_plugin.search.spaces import build_space, complete
@@ -46,6 +47,8 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
             and PixelShuffle, for every scale.
         residual (str): What the network's output is added to: 'none', as in the paper, or the image, upscaled by
             'nearest', 'bilinear' or 'bicubic' interpolation, from which training then starts.
+        init (str): Initial weights: as PyTorch draws them ('torch'), or scaled so that layers keep the size of what
+            they read ('he'), under which blocks count sooner. Default: 'torch'.
 
     Raises:
         OptionError: A size or an operation does not fit.
@@ -66,7 +69,8 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
                  attention=None,
                  activation=None,
                  tail=None,
-                 residual=None):
+                 residual=None,
+                 init='torch'):
         options = complete(space, num_feat=num_feat, num_block=num_block, num_layer=num_layer, operations=operations,
                            attention=attention, activation=activation, tail=tail, residual=residual)
         tail, residual = options.pop('tail'), options.pop('residual')
@@ -85,8 +89,10 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
             operations=space.operations,
             rgb_mean=tuple(rgb_mean),
             tail=tail,
-            residual=residual)
+            residual=residual,
+            init=init)
         self._slicings = {}
+        initialise(self, init)
 
     def derived_options(self, genotype):
         """dict: What DeCoNASNet is built from for a genotype of ``self.space``."""

@@ -1,6 +1,6 @@
 """Which genotypes the shared weights are trained with."""
 
-WEIGHT_SAMPLING = ('strategy', 'uniform_warmup', 'uniform', 'fair', 'sandwich')
+WEIGHT_SAMPLING = ('strategy', 'uniform_warmup', 'uniform', 'fair', 'sandwich', 'largest_first')
 
 
 class WeightSampler:
@@ -17,7 +17,10 @@ class WeightSampler:
             'uniform' always; 'fair': as uniform, but every second genotype is the complement of the one before, so that
             over two draws every weight is selected exactly once; where the width is searched, every weight of the width
             that both have; 'sandwich': the smallest network, the largest and a uniform one in turns (Yu and Huang,
-            2019, https://arxiv.org/abs/1903.05134); three genotypes per weight step make it what they mean by it.
+            2019, https://arxiv.org/abs/1903.05134); three genotypes per weight step make it what they mean by it;
+            'largest_first': the largest network alone in the first half of the warm-up, uniform after it, so that the
+            others begin with features that mean something (as in progressive shrinking, Cai et al., 2020,
+            https://arxiv.org/abs/1908.09791).
         warmup_iter (int): Weight steps of the warm-up.
     """
 
@@ -33,6 +36,8 @@ class WeightSampler:
         """Genotype: For weight step ``current_iter``, counted from 1."""
         if self.mode == 'strategy' or (self.mode == 'uniform_warmup' and current_iter > self.warmup_iter):
             return self.strategy.draw()
+        if self.mode == 'largest_first' and current_iter <= self.warmup_iter / 2:
+            return self.space.genotype([1] * self.space.num_bits)
         if not self.waiting:
             self.waiting = self._next()
         return self.waiting.pop(0)

@@ -10,6 +10,7 @@ from basicsr.losses import build_loss
 from basicsr.utils.registry import DATASET_REGISTRY
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.archs.initial_weights import initialise
 from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.data.patch_draw import PatchDraw
 from deconas_plugin.errors import OptionError
@@ -163,6 +164,7 @@ def reset_in_common(net, seed):
         elif hasattr(module, 'reset_parameters') and any(parameter.any() for parameter in module.parameters(False)):
             torch.manual_seed(_number(f'{seed} {name}'))
             module.reset_parameters()
+    initialise(net, net.init)
 
 
 def _reset_operation(module, place):

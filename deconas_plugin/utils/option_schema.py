@@ -181,8 +181,9 @@ SEARCH = {
     'min_entropy': number('Warn when the entropy of the controller falls below it, nats per bit', 0.05),
     'strategy': mapping('Search strategy: reinforce, random, evolution or nsga2, and its keywords'),
     'weight_sampling': text('Genotypes of weight steps: drawn by the strategy, uniform until the end of the warm-up, '
-                            'always uniform, uniform in complementary pairs, or smallest, largest and uniform in turns',
-                            'strategy', WEIGHT_SAMPLING),
+                            'always uniform, uniform in complementary pairs, smallest, largest and uniform in turns, '
+                            'or uniform after the largest alone in the first half of the warm-up', 'strategy',
+                            WEIGHT_SAMPLING),
     'genotypes_per_step': integer('Genotypes that a weight step trains with the same patches', 1, maximum=100),
     'penalty': Key('list', 'What complexity costs; a list, the costs add up; [] for nothing', REQUIRED, keys={
         'type': text('Registered complexity measure: params, mult_adds, latency or paper'),
