@@ -40,7 +40,7 @@ def data(tmp_path_factory):
         sections[key] = {'name': f'photos_{key}', 'type': 'DeCoNASPatchDataset', 'dataroot_gt': gt, 'dataroot_lq': lq,
                          'io_backend': {'type': 'lmdb'}}
     sections['train'].update(gt_size=16, num_worker_per_gpu=0, batch_size_per_gpu=2, dataset_enlarge_ratio=2)
-    return sections, make_test_sets(folder, sizes={'Set5': [(48, 40), (37, 51)]})
+    return sections, make_test_sets(folder, sizes={'Set5': [(48, 40), (37, 51)], 'Set14': [(40, 40)]})
 
 
 def options(data, **changes):
@@ -154,14 +154,17 @@ def test_a_seed_and_a_member_can_be_added_to_a_league_that_is_done(data, finishe
     import shutil
     whole, _ = finished
     shutil.copytree(whole, tmp_path / 'out')
-    opt = options(data, seeds=[0, 1, 2])
+    opt = options(data, seeds=[0, 1, 2], test_sets=['Set5', 'Set14'])
     opt['members'][0]['network_g']['genotype'] = '100 111111'
     trained = []
     monkeypatch.setattr(league, 'run_training', lambda task, args, root, run=league.run_training: (
         trained.append(Path(args.opt).stem), run(task, args, root)))
     League(write(opt, tmp_path), tmp_path / 'out').run()
     assert len(trained) == (2 + 3) + 1 + 1 and sum('ours' in name for name in trained) == 5
-    assert [len(row['scores']) for row in members(tmp_path / 'out')] == [3, 3, 3]
+    found = members(tmp_path / 'out')
+    assert [len(row['scores']) for row in found] == [3, 3, 3]
+    assert {tuple(score) for row in found for score in row['scores']} == {('val', 'Set5', 'Set14')}
+    assert 'Set14 PSNR / SSIM' in (tmp_path / 'out/league.md').read_text()
 
 
 def test_no_time_is_left(data, finished, tmp_path, quick):

@@ -55,8 +55,9 @@ class League:
         self.output = Path(output or project_root() / 'results' / self.opt['name'])
         self.results = Results(self.output, {key: self.opt.get(key) for key in SHARED})
         self.device = device_of_run(self.opt['num_gpu'])
-        self.test_sets, self.notes = find_test_sets(self.opt.get('test_data', 'datasets'), self.opt['scale'],
-                                                    self.opt.get('test_sets') or ())
+        test_sets, self.notes = find_test_sets(self.opt['test_data'], self.opt['scale'],
+                                               self.opt.get('test_sets') or ())
+        self.test_sets = {test_set.name: test_set for test_set in test_sets}
 
     def run(self):
         """Train and measure what is missing, and write ``league.md``, ``.csv``, ``.json`` and ``.png``.
@@ -101,24 +102,30 @@ class League:
 
     def _score(self, member, rate, seed):
         options = self._options(member, rate, seed, self.opt['train']['total_iter'])
-
-        def compute():
+        missing = [images for images in self._image_sets() if not self.results.has(_piece(options, images))]
+        if missing:
             net = self._trained(member, options)
-            return {'val': self._mean_scores(net, self._photos('val')),
-                    **{test_set.name: self._mean_scores(net, samples_of(test_set, self.opt['scale']))
-                       for test_set in self.test_sets}}
-
-        scores = self.results.get(f'score_{options["name"]}', compute)
-        self._say(f'{member.name}, seed {seed}: {scores["val"]["psnr"]:.3f} dB')
-        return scores
+            for images in missing:
+                samples = self._photos('val') if images == 'val' else \
+                    samples_of(self.test_sets[images], self.opt['scale'])
+                self.results.get(_piece(options, images), lambda samples=samples: self._mean_scores(net, samples))
+        psnr = self.results.get(_piece(options, 'val'), dict)['psnr']
+        self._say(f'{member.name}, seed {seed}: {psnr:.3f} dB')
 
     def _standing(self, member, rate, latency):
-        seeds = [self._options(member, rate, seed, self.opt['train']['total_iter'])['name']
-                 for seed in self.opt['seeds']]
-        scores = [self.results.get(f'score_{name}', dict) for name in seeds if self.results.has(f'score_{name}')]
+        scores = []
+        for seed in self.opt['seeds']:
+            options = self._options(member, rate, seed, self.opt['train']['total_iter'])
+            found = {images: self.results.get(_piece(options, images), dict) for images in self._image_sets()
+                     if self.results.has(_piece(options, images))}
+            scores += [found] if 'val' in found else []
         ends = min(self.opt['learning_rates']), max(self.opt['learning_rates'])
         return Standing(member.name, member.is_own, member.cost.params, member.cost.mult_adds,
                         latency.get(member.key, nan), rate, rate in ends, scores)
+
+    def _image_sets(self):
+        """list[str]: What is scored: the images that rank, and the test sets that are there."""
+        return ['val', *self.test_sets]
 
     def _options(self, member, rate, seed, steps):
         return run_options(self.opt, member, rate, seed, steps)
@@ -202,6 +209,11 @@ class League:
 
     def _say(self, text):
         Console().print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _piece(options, images):
+    """str: Name of the scores of a training on some images."""
+    return f'score_{options["name"]}_{images}'
 
 
 def run_league(args):

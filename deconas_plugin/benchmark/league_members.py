@@ -20,8 +20,9 @@ from deconas_plugin.utils.plain_values import check_plain
 from deconas_plugin.utils.trial_build import refusals
 from deconas_plugin.utils.user_code import import_user_code
 
-# What two leagues must have in common for their numbers to be comparable; members, seeds and rates may be added.
-SHARED = ('scale', 'rate_iter', 'datasets', 'test_sets', 'test_data', 'train')
+# What all trainings must have in common for their numbers to be comparable; members, seeds, rates and test sets may be
+# added.
+SHARED = ('scale', 'rate_iter', 'datasets', 'train')
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def load_league(path, changes=None):
     return opt, sorted(members, key=lambda member: member.cost.mult_adds)
 
 
-def run_options(opt, member, rate, seed, steps, max_minutes=None):
+def run_options(opt, member, rate, seed, steps):
     """Options of one training, as tools/train.py takes them.
 
     Args:
@@ -99,10 +100,8 @@ def run_options(opt, member, rate, seed, steps, max_minutes=None):
         rate (float): Peak learning rate.
         seed (int): Of initial weights, order and patches.
         steps (int): Weight steps.
-        max_minutes (float | None): Time limit.
     """
-    train = {**opt['train'], 'total_iter': steps, 'optim_g': {**opt['train']['optim_g'], 'lr': rate},
-             **({} if max_minutes is None else {'max_minutes': max_minutes})}
+    train = {**opt['train'], 'total_iter': steps, 'optim_g': {**opt['train']['optim_g'], 'lr': rate}}
     return {
         'name': f'{member.key}_lr{rate:g}_seed{seed}_{steps}', 'model_type': 'DeCoNASModel', 'scale': opt['scale'],
         'num_gpu': opt['num_gpu'], 'manual_seed': seed,

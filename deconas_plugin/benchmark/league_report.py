@@ -26,7 +26,7 @@ class Standing:
         latency (float): Milliseconds for a 1280x720 output; NaN before it is measured.
         rate (float): Learning rate that was chosen.
         rate_at_end (bool): Whether that is the smallest or the largest that was tried.
-        scores (list[dict]): For each seed that is done: ``val`` and test set -> ``psnr`` (dB) and ``ssim``.
+        scores (list[dict]): For each seed that is done: ``val`` and test sets -> ``psnr`` (dB) and ``ssim``.
     """
     name: str
     is_own: bool
@@ -70,13 +70,15 @@ def write_report(opt, standings, notes, folder):
         OptionError: The picture cannot be written.
     """
     ranked = sorted(standings, key=lambda standing: (isnan(standing.psnr), -standing.psnr))
-    sets = list(ranked[0].scores[0])[1:] if ranked and ranked[0].scores else []
+    done = [standing for standing in ranked if standing.scores]
+    scores = [score for standing in done for score in standing.scores]
+    # A test set that came late is shown when all are scored on it.
+    sets = [name for name in (scores or [{}])[0] if name != 'val' and all(name in score for score in scores)]
     lines = winners(ranked, opt)
     texts = {'md': _markdown(opt, ranked, sets, lines, notes), 'csv': _csv(ranked, sets),
              'json': _json(opt, ranked, lines, notes)}
     for ending, text in texts.items():
         save_text(text, Path(folder, f'league.{ending}'))
-    done = [standing for standing in ranked if standing.scores]
     if done:
         save(draw_league(done, opt), Path(folder, 'league.png'))
 
