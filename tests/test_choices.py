@@ -69,7 +69,8 @@ def sample(space, number, seed=0):
 def test_supernet_and_derived_network_are_the_same(name):
     supernet, images = make(**VARIANTS[name]), torch.rand(1, 3, 6, 5)
     counter, seen = ComplexityCounter.of(supernet), set()
-    for genotype in (counter.nothing, counter.everything, *sample(supernet.space, 50)):
+    number = 50 if name == 'all' or name.endswith('alone') else 20
+    for genotype in (counter.nothing, counter.everything, *sample(supernet.space, number)):
         derived, cost = supernet.derive(genotype), counter.count(genotype)
         assert (supernet(images, genotype) - derived(images)).abs().max() <= 1e-5
         assert derived.genotype == genotype.connections and len(derived.blocks) == genotype.num_block
@@ -82,7 +83,7 @@ def test_supernet_and_derived_network_are_the_same(name):
 def test_counts_are_those_of_the_network_as_built(name):
     supernet = make(**VARIANTS[name])
     counter = ComplexityCounter.of(supernet)
-    for genotype in (counter.nothing, counter.everything, *sample(supernet.space, 4)):
+    for genotype in (counter.nothing, counter.everything, *sample(supernet.space, 2)):
         net, cost = supernet.derive(genotype), counter.count(genotype)
         assert (net.num_params, built_mult_adds(net)) == (cost.params, cost.mult_adds)
         assert set(counter.parts(genotype)) <= set(counter.every_part())
@@ -219,8 +220,9 @@ def test_a_network_of_other_sizes_than_were_found_is_refused():
         DeCoNASNet('111 111111', **SMALL).load_state_dict(net.state_dict())
 
 
-def test_the_controller_draws_sizes_first_and_nothing_that_means_nothing():
-    space = SearchSpace([1, 2], [1, 2], ('conv3x3', ), search_fusion=True, share_blocks=False)
+@pytest.mark.parametrize('kwargs', [{'search_fusion': True}, {'share_blocks': False}])
+def test_the_controller_draws_sizes_first_and_nothing_that_means_nothing(kwargs):
+    space = SearchSpace([1, 2], [1, 2], ('conv3x3', ), **kwargs)
     torch.manual_seed(0)
     controller = DeCoNASController(space, tanh_constant=None)
     with torch.no_grad():
@@ -237,8 +239,8 @@ def test_the_controller_draws_sizes_first_and_nothing_that_means_nothing():
     assert (probabilities * entropies).sum().item() == pytest.approx(entropy, rel=1e-4)
     drawn = controller.sample(20_000)
     assert all(tuple(row) == space.genotype(row).bits for row in drawn[:500].tolist())
-    shares = (drawn[:, None] == bits[:200]).all(2).float().mean(0)
-    assert (shares - probabilities[:200]).abs().max() < 0.015
+    shares = (drawn[:, None] == bits).all(2).float().mean(0)
+    assert (shares - probabilities).abs().max() < 0.015
     entropies.sum().backward()
     gradients = [parameter.grad for parameter in controller.parameters() if parameter.grad is not None]
     assert gradients and all(torch.isfinite(gradient).all() for gradient in gradients)
@@ -368,7 +370,7 @@ def check_light_genotypes(number, number_built):
 
 
 def test_some_genotypes_of_the_light_space():
-    check_light_genotypes(300, 8)
+    check_light_genotypes(200, 4)
 
 
 @pytest.mark.slow
