@@ -91,7 +91,7 @@ def test_lists_without_a_field_or_with_a_name_twice(tmp_path, monkeypatch):
 def test_option_files_are_checked_with_what_the_weights_say(tmp_path, monkeypatch):
     make_zoo(tmp_path, monkeypatch)
     monkeypatch.setattr(checker, 'check_data', lambda opt, task: None)
-    monkeypatch.setattr(checker, 'check_files', lambda opt: None)
+    monkeypatch.setattr(checker, 'check_weights', lambda opt, networks: None)
     opt = load_options(ROOT / 'options' / 'test_DeCoNASNet_x3.yml')
     opt['network_g'] = {'type': 'DeCoNASNet', 'pretrained': 'Small_x3'}
     checker.check_options(opt, 'test.yml', 'test')
