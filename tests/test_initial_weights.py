@@ -3,6 +3,9 @@ import random
 
 import pytest
 import torch
+import yaml
+from small_run import small_search, write_options
+from test_chain import project, run  # noqa: F401
 from torch import nn
 from torch.nn import functional as F
 
@@ -95,3 +98,14 @@ def test_a_supernet_hands_its_init_on_and_has_none_on_the_meta_device():
     image = torch.rand(1, 3, 6, 6)
     assert (net(image, narrow) - net.derive(narrow)(image)).abs().max() < 1e-5
     assert isinstance(net.conv_first, nn.Conv2d)
+
+
+def test_a_search_writes_it_into_the_training_options(project):  # noqa: F811
+    opt = small_search(project)
+    opt['network_g']['init'] = 'he'
+    opt['search']['weight_sampling'] = 'largest_first'
+    assert run('search', '-opt', write_options(project, opt)) == 0
+    derived = project / 'experiments' / 'small_search' / 'derived'
+    assert yaml.safe_load(next(derived.glob('train_*.yml')).read_text())['network_g']['init'] == 'he'
+    opt['network_g']['init'] = 'xavier'
+    assert run('search', '-opt', write_options(project, opt)) == 2
