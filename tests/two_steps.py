@@ -20,6 +20,7 @@ from basicsr.utils import logger
 from lmdb_fixture import paired_folder, paired_lmdb
 
 from deconas_plugin import pipeline
+from deconas_plugin.utils import paths
 from deconas_plugin.utils.console import run_tool
 
 SECONDS = 60
@@ -130,9 +131,11 @@ def _as_in_a_process_of_its_own(root):
     state, folder = random.getstate(), os.getcwd()
     alarm = signal.signal(signal.SIGALRM, _too_late)
     signal.alarm(2 * SECONDS)
-    # The report takes longer than these runs.
+    # The report and a compiler take longer than these runs: the latter minutes, as its option says.
     with mock.patch.object(pipeline, 'write_report', lambda folder: Path(folder, 'report.html')), \
-            mock.patch.object(pipeline, 'project_root', lambda: Path(root)), mock.patch.object(os, 'fsync'):
+            mock.patch.object(pipeline, 'project_root', lambda: Path(root)), \
+            mock.patch.object(paths, 'project_root', lambda: Path(root)), mock.patch.object(os, 'fsync'), \
+            mock.patch.object(torch, 'compile', lambda net: net):
         os.chdir(root)
         try:
             yield

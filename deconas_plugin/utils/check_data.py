@@ -9,7 +9,7 @@ from deconas_plugin.data.pairs import check_pair, list_pairs
 from deconas_plugin.data.patch_options import PatchOptions
 from deconas_plugin.errors import DataError, DeCoNASError, OptionError
 from deconas_plugin.utils.paths import tool_command
-from deconas_plugin.utils.trial_run import try_dataset
+from deconas_plugin.utils.trial_run import try_dataset, try_metrics
 
 PAIRED = ('DeCoNASPatchDataset', 'PairedImageDataset')
 # Files of a training set that are opened to see their sizes: about a second.
@@ -19,7 +19,7 @@ MOST_SAMPLES = 10**8
 
 
 def check_data(opt, task):
-    """Check all datasets of an option file.
+    """Check all datasets of an option file, and the metrics on images as small as the smallest of them.
 
     Args:
         opt (dict): Options whose sections and types have been checked.
@@ -27,7 +27,7 @@ def check_data(opt, task):
 
     Raises:
         DataError: Data is missing, empty, or does not pair up; the message gives the command that prepares it.
-        OptionError: One image serves two purposes.
+        OptionError: One image serves two purposes, or a metric gives no number for such images.
     """
     datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
     if task == 'search':
@@ -41,6 +41,8 @@ def check_data(opt, task):
                 folder, image = min(both)
                 raise OptionError(f'{second}: expected other images than {first}, but both read {image} of {folder}; '
                                   'choose different ones with keys, for example keys: 0001-0750 and keys: 0751-0800')
+    if metrics := (opt.get('val') or {}).get('metrics'):
+        try_metrics(metrics, _smallest_side(opt))
 
 
 def _check_dataset(name, dataset, opt):
@@ -91,6 +93,18 @@ def paired_images(name, dataset, scale):
         raise type(error)(f'{name}: {error}') from error
     root = str(Path(dataset['dataroot_gt']).expanduser().resolve())
     return {(root, image_name(Path(path).stem)) for path in paths}, len(paths)
+
+
+def _smallest_side(opt):
+    """int | None: The smallest side of the images that a run validates or tests, HR pixels; None if it is unknown."""
+    sides = []
+    for phase, dataset in opt['datasets'].items():
+        if phase != 'train' and dataset['type'] in PAIRED:
+            options = PatchOptions.from_opt({**dataset, 'phase': 'val', 'scale': opt['scale'], 'color': 'rgb'})
+            lq, *_ = list_pairs(options)
+            sizes = lq.sizes if options.backend == 'lmdb' else map(image_file_size, lq.paths)
+            sides += [opt['scale'] * min(size) for size in sizes]
+    return min(sides, default=None)
 
 
 def _file_sizes(lq, gt, phase):

@@ -25,7 +25,7 @@ from deconas_plugin.utils.option_defaults import DESCRIBED, SCHEMAS, with_defaul
 from deconas_plugin.utils.option_schema import REQUIRED, nearest
 from deconas_plugin.utils.plain_values import check_plain
 from deconas_plugin.utils.trial_build import check_network_builds, check_precisions
-from deconas_plugin.utils.trial_run import try_metrics, try_network, try_optimizer_of_model, try_training
+from deconas_plugin.utils.trial_run import try_network, try_optimizer_of_model, try_training
 from deconas_plugin.utils.user_code import import_user_code
 
 KINDS = {
@@ -67,9 +67,9 @@ def check_options(opt, source, task, prepare=None):
         opt = with_defaults(opt, task)
         check_section(opt, SCHEMAS[task], '')
         _check_constructors(opt, task)
+        check_sizes(opt)
         _check_networks(opt, task)
         _check_scale(opt)
-        check_sizes(opt)
         check_run(opt, task)
         if prepare:
             prepare(opt)
@@ -274,6 +274,8 @@ def _check_networks(opt, task):
                            **{k: network[k] for k in keys if k in network})
         except DeCoNASError as error:
             raise OptionError(f'network_g.{error}') from error
+        except (TypeError, ValueError) as error:
+            raise OptionError(f'network_g: {", ".join(keys)} and genotype describe no network: {error}') from error
 
 
 def _check_scale(opt):
@@ -309,6 +311,5 @@ def _check_builds(opt, task):
         here = torch.device('meta') if next(network.parameters()).is_meta else device_of_run(opt['num_gpu'])
         side = (opt['datasets'].get('train') or {}).get('gt_size', 64 * opt['scale']) // opt['scale']
         try_network(network, _network(opt), opt['scale'], side, here)
-    try_metrics((opt.get('val') or {}).get('metrics') or {}, opt['scale'])
     check_precisions(opt, network)
     check_weights(opt, {'network_g': network})

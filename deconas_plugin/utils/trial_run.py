@@ -94,21 +94,22 @@ def try_optimizer_of_model(model, train):
                           'type: Adam') from error
 
 
-def try_metrics(metrics, scale):
+def try_metrics(metrics, side):
     """Compute every metric once.
 
     Args:
         metrics (dict[str, dict]): The section ``val.metrics``, its keywords checked.
-        scale (int): Upscaling factor.
+        side (int | None): Of the smallest image, HR pixels, where it is known.
 
     Raises:
         OptionError: One gives no number.
     """
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (2, METRIC_SIDE, METRIC_SIDE, 3), dtype=np.uint8)
+    side = min(side or METRIC_SIDE, METRIC_SIDE)
+    images = rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
     for name, options in metrics.items():
         key = f'val.metrics.{name}'
-        with refusals(key, f'{options["type"]} gives no number for an image with {options}'):
+        with refusals(key, f'{options["type"]} gives no number for {side}x{side} pixels with {options}'):
             float(calculate_metric({'img': images[0], 'img2': images[1]}, options))
 
 
