@@ -244,7 +244,7 @@ def test_with_too_little_memory_tiles_get_smaller_and_it_is_said_once(weights, m
     assert lines == ['too little memory for tiles of 256 pixels: smaller ones from here on, which take longer']
 
 
-@pytest.mark.parametrize(('free', 'tile'), [(None, 256), (2**40, 256), (2**24, 64), (1, 32)])
+@pytest.mark.parametrize(('free', 'tile'), [(None, 256), (2**40, 256), (2**25, 64), (1, 32)])
 def test_tiles_fit_into_the_memory_that_is_free(weights, free, tile, monkeypatch):
     monkeypatch.setattr(tile_memory, 'free_memory', lambda device: free)
     assert tile_memory.fitting_tile(Upscaler(weights, backend='torch').backend, 256) == tile
@@ -254,7 +254,7 @@ def test_tiles_of_large_photographs_leave_room_for_them():
     backend = Upscaler('DeCoNASNet_x2', backend='torch').backend
     megapixel = 3e6 * 5  # bytes of the image and of its result
     tiles = [tile_memory.usual_tile(backend, count * megapixel) for count in (1, 12, 48, 400)]
-    assert tiles[0] == 256 and tiles == sorted(tiles, reverse=True) and 256 > tiles[2] > tiles[3] >= 64
+    assert tiles == sorted(tiles, reverse=True) and 256 >= tiles[0] > 200 > tiles[2] > tiles[3] >= 32
 
 
 def test_other_errors_are_not_taken_for_too_little_memory(weights, monkeypatch):

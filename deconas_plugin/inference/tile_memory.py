@@ -8,12 +8,12 @@ from deconas_plugin.utils.tiling import receptive_radius
 
 SMALLEST_TILE, LARGEST_TILE = 32, 256
 # Features of a tile that are in memory at the same time at most, what a runtime copies and joins included.
-LIVE_FEATURES = 24
+LIVE_FEATURES = 45
 # What the process takes at most, and what it takes before the first image: PyTorch and the network, and other runtimes
 # beside them.
-TOTAL_MEMORY, OF_TORCH, OF_OTHERS = 1.45e9, 0.45e9, 0.6e9
+TOTAL_MEMORY, OF_TORCH, OF_OTHERS = 1.45e9, 0.45e9, 0.7e9
 # Still smaller tiles would mostly compute what lies around them.
-LEAST_WORKING_MEMORY = 200e6
+LEAST_WORKING_MEMORY = 150e6
 # Of the memory that is free; images, results and other programs want some as well.
 SHARE = 0.5
 
