@@ -49,6 +49,7 @@ def refused(world, task, options):
     ('train', 'manual_seed', 2**33, 'manual_seed: expected at most 4000000000'),
     ('train', 'manual_seed', -1, 'manual_seed: expected at least 0'),
     ('train', 'model_type', 'ESRGANModel', 'model_type: expected DeCoNASModel or SRModel'),
+    ('test', 'model_type', 'SwinIRModel', 'network_g.window_size: missing'),
     ('train', 'train.optim_g.type', 'LBFGS', 'train.optim_g: no step can be taken'),
     ('train', 'train.pixel_opt.reduction', 'none', 'train.pixel_opt: '),
     ('train', 'datasets.train.num_worker_per_gpu', 400, 'num_worker_per_gpu: expected at most [0-9]+ on the'),

@@ -135,7 +135,7 @@ def _number_hint(value):
 
 def _check_constructors(opt, task):
     """Sections with a ``type`` hold nothing but keywords of what it names."""
-    check_model(_check_type(opt['model_type'], MODEL_REGISTRY, 'model_type'))
+    check_model(_check_type(opt['model_type'], MODEL_REGISTRY, 'model_type'), opt['network_g'])
     for phase, dataset in opt['datasets'].items():
         allowed = ('test', 'val') if task == 'test' else ('train', 'val')
         if phase.split('_')[0] not in allowed:

@@ -53,11 +53,13 @@ def _check_resume_state(path):
         raise OptionError(f'path.resume_state: {path} does not exist; train it first, or name another file')
 
 
-def check_model(model):
+def check_model(model, network):
     """Raise an OptionError for models of BasicSR that need more than ``network_g`` and pairs of images."""
     if model.__module__.startswith('basicsr.') and model.__name__ not in ('SRModel', 'SwinIRModel'):
         raise OptionError(f'model_type: expected DeCoNASModel or SRModel, got {model.__name__!r}, which needs other '
                           'networks, losses or data than these tools have options for; use it with BasicSR itself')
+    if model.__name__ == 'SwinIRModel' and 'window_size' not in network:
+        raise OptionError('network_g.window_size: missing; SwinIRModel needs it; set model_type: DeCoNASModel for others')
 
 
 def check_sizes(opt):
