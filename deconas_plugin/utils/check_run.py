@@ -59,7 +59,7 @@ def check_model(model, network):
         raise OptionError(f'model_type: expected DeCoNASModel or SRModel, got {model.__name__!r}, which needs other '
                           'networks, losses or data than these tools have options for; use it with BasicSR itself')
     if model.__name__ == 'SwinIRModel' and 'window_size' not in network:
-        raise OptionError('network_g.window_size: missing; SwinIRModel needs it; set model_type: DeCoNASModel for others')
+        raise OptionError('network_g.window_size: missing; SwinIRModel needs it; other networks take DeCoNASModel')
 
 
 def check_sizes(opt):
