@@ -21,7 +21,7 @@ from deconas_plugin.utils.whole_image_means import WholeImageMeans
 
 # The squares that the estimate is made from: a grid of at most this many a side, in LR pixels, of which the outermost
 # are not counted, because the network misses what lies beyond them. Many small ones tell more than few large ones.
-SQUARES, SQUARE_SIZE, SQUARE_MARGIN = 10, 32, 4
+SQUARES, SQUARE_SIZE, SQUARE_MARGIN = 8, 32, 4
 
 
 @torch.no_grad()
