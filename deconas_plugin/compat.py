@@ -16,7 +16,7 @@ def apply() -> None:
         ImportError: ``distutils`` is missing and setuptools, which supplies it, is not installed.
     """
     _require_distutils()
-    _import_torchvision()
+    import_torchvision()
     _alias_functional_tensor()
 
 
@@ -30,7 +30,8 @@ def _require_distutils() -> None:
     raise ImportError('BasicSR needs distutils, which setuptools supplies on this Python: pip install setuptools')
 
 
-def _import_torchvision() -> None:
+def import_torchvision() -> None:
+    """Import torchvision, whether its compiled operators load or not."""
     # torchvision's compiled operators do not load beside a torch they were not built for, such as a CPU-only torch
     # with the ordinary torchvision. torchvision describes nms and qnms to torch all the same, so that its import ends
     # in "operator torchvision::nms does not exist". BasicSR calls neither: their bare schemas are enough. Only this

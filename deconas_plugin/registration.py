@@ -64,7 +64,12 @@ def _register():
 class _Finder:
     """Finds nothing itself, but sees every import before the others do."""
 
+    def __init__(self):
+        self.imports_torchvision = False
+
     def find_spec(self, name, path=None, target=None):
+        if name == 'torchvision' and not self.imports_torchvision:
+            return self._torchvision()
         if name == 'basicsr':
             return _announced(name, path, target)
         if name.startswith(f'{PACKAGE}.') and name not in WITHOUT_BASICSR and 'basicsr' not in sys.modules:
@@ -72,6 +77,16 @@ class _Finder:
             if name in sys.modules:  # it registers itself, or is needed by what does
                 return ModuleSpec(name, _Imported(sys.modules[name]))
         return None
+
+    def _torchvision(self):
+        # Whoever needs it, spandrel for one, needs the work-around as BasicSR does.
+        from deconas_plugin import compat
+        self.imports_torchvision = True
+        try:
+            compat.import_torchvision()
+        finally:
+            self.imports_torchvision = False
+        return ModuleSpec('torchvision', _Imported(sys.modules['torchvision']))
 
 
 def _announced(name, path, target):
