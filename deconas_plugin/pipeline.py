@@ -102,7 +102,7 @@ def run_training(task, args, root=None, check=None):
     with process_group(args.launcher, given['num_gpu'], given.get('dist_params'), args.local_rank):
         opt = complete_options(given, args, root or project_root())
         torch.backends.cudnn.benchmark = True
-        with StopRequest(opt['dist'], opt['train'].get('max_minutes')) as stop:
+        with StopRequest(opt['dist'], opt['train'].get('max_minutes'), getattr(args, 'started', None)) as stop:
             checkpoint = find_checkpoint(opt)
             notes = _take_over(task, opt, given, checkpoint)
             _prepare_folders(opt, given, args, fresh=checkpoint is None)

@@ -1,5 +1,6 @@
 """What the command lines of several tools share; that of search, train and test is BasicSR's."""
 import argparse
+import time
 
 
 def at_least(minimum):
@@ -34,6 +35,8 @@ def training_parser(description, examples):
     parser.add_argument('--debug', action='store_true', help="BasicSR's debug mode: log and save often")
     parser.add_argument('--force_yml', nargs='+', metavar='KEY=VALUE',
                         help='change or add options; section.key=value, the value as in YAML')
+    # Before the imports, which take seconds and count for train.max_minutes.
+    parser.set_defaults(started=time.monotonic())
     # torch.distributed.launch passes it in either spelling; torchrun sets LOCAL_RANK instead.
     parser.add_argument('--local-rank', '--local_rank', type=int, metavar='N', help=argparse.SUPPRESS)
     return parser

@@ -14,18 +14,20 @@ ECHO_SECONDS = 2
 
 
 class StopRequest:
-    """Catches the first signal while the block runs, and counts the time from its construction on.
+    """Catches the first signal while the block runs, and knows when the time is up.
 
     Args:
         echoes (bool): Whether a launcher may pass the same request on a second time.
         max_minutes (float | None): Wall-clock limit.
+        started (float | None): From when on it counts, as ``time.monotonic`` says. Default: from now on.
 
     Attributes:
         signum (int): The signal that was received by this process, 0 for none.
     """
 
-    def __init__(self, echoes=False, max_minutes=None):
-        self.deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+    def __init__(self, echoes=False, max_minutes=None, started=None):
+        started = time.monotonic() if started is None else started
+        self.deadline = math.inf if max_minutes is None else started + 60 * max_minutes
         self.echo_seconds = ECHO_SECONDS if echoes else 0
         self.signum = 0
         self._received = None

@@ -38,10 +38,10 @@ def run_tool(function, *args):
 
 
 def quiet_console():
-    """Leave BasicSR's lines, but for warnings, to the log files of the runs that a tool starts."""
+    """Leave BasicSR's lines, but for errors, to the log files of the runs that a tool starts."""
     for handler in get_root_logger().handlers:
         if type(handler) is logging.StreamHandler:
-            handler.setLevel(logging.WARNING)
+            handler.setLevel(logging.ERROR)
 
 
 @contextmanager
