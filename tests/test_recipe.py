@@ -172,13 +172,13 @@ def test_a_validation_that_was_cut_off_at_the_end_is_made_up_for(tmp_path, finis
     assert differences(results(tmp_path), expected) == []
 
 
-def test_a_time_limit_is_kept_and_a_minute_is_a_checkpoint(tmp_path):
+def test_a_time_limit_is_kept_and_a_minute_is_a_checkpoint(tmp_path, finished):  # imports are done then
     options = train_options(tmp_path, **{
         'train.total_iter': 10**7, 'train.max_minutes': 0.05, 'val': None, 'logger.print_freq': 1000,
         'logger.save_checkpoint_freq': 10**6, 'logger.save_checkpoint_minutes': 0.004, 'logger.keep_states': 2})
     started = time.monotonic()
     said = run('train', tmp_path, options)
-    assert 3 <= time.monotonic() - started < 15
+    assert 3 <= time.monotonic() - started < 3 + 15
     assert said.count('Saving models') > 4 and 'The time of train.max_minutes is up' in said
     folder = tmp_path / 'experiments/tiny'
     states = {path.stem for path in folder.glob('training_states/*.state')}
