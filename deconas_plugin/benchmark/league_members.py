@@ -16,6 +16,7 @@ from deconas_plugin.utils.check_options import check_options, check_section
 from deconas_plugin.utils.option_defaults import with_defaults
 from deconas_plugin.utils.option_schema import LEAGUE_OPTIONS
 from deconas_plugin.utils.options import load_options
+from deconas_plugin.utils.paths import below_root, locate
 from deconas_plugin.utils.plain_values import check_plain
 from deconas_plugin.utils.trial_build import refusals
 from deconas_plugin.utils.user_code import import_user_code
@@ -43,7 +44,7 @@ class Member:
     @property
     def key(self):
         """str: Name for files; another one as soon as the network is another."""
-        text = json.dumps([self.network_g, self.weights], sort_keys=True)
+        text = json.dumps([self.network_g, below_root(self.weights)], sort_keys=True)
         return f'{re.sub(r"[^A-Za-z0-9]+", "_", self.name)}_{hashlib.sha256(text.encode()).hexdigest()[:8]}'
 
     @property
@@ -82,6 +83,7 @@ def load_league(path, changes=None):
         check_plain(opt)
         import_user_code(opt)
         opt = with_defaults(opt, 'league')
+        locate(opt)  # load_options has not seen the default of test_data
         check_section(opt, LEAGUE_OPTIONS, '')
         _check_lists(opt)
         members = [_member(member, opt, path) for member in opt['members']]

@@ -21,8 +21,8 @@ def default_folder(name):
 
 
 # How the names of options begin whose values are paths.
-PATH_OPTIONS = ('dataroot_', 'latency_table', 'meta_info_file', 'plugins', 'pretrain_network_', 'resume_state',
-                'sample_photos')
+PATH_OPTIONS = ('cache_dir', 'dataroot_', 'genotype', 'latency_table', 'meta_info_file', 'plugins', 'pretrain_network_',
+                'resume_state', 'sample_photos', 'test_data', 'weights')
 DEEPEST = 20  # sections inside each other; YAML can say that one contains itself
 
 
@@ -39,7 +39,9 @@ def locate(opt):
 
 
 def below_root(value):
-    """The value of an option, a path in the checkout as it is written from there: how :func:`locate` found it."""
+    """The value of an option, paths in the checkout as they are written from there: how :func:`locate` found them."""
+    if isinstance(value, list):
+        return [below_root(item) for item in value]
     if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_relative_to(project_root()):
         return str(Path(value).relative_to(project_root()))
     return value
@@ -57,10 +59,11 @@ def _locate(section, root, photos, depth):
 
 def _located(path, root, photos):
     """The path where it is absolute, no path, or there; photographs that are still to be made belong to the root."""
-    if not isinstance(path, str) or not path or Path(path).expanduser().is_absolute() or Path(path).exists():
+    # os.path.exists, as the text of a genotype may be longer than any path: Path.exists would raise an OSError.
+    if not isinstance(path, str) or not path or Path(path).expanduser().is_absolute() or os.path.exists(path):
         return path
     is_photo = photos is not None and Path(path).is_relative_to(photos)
-    return str(root / path) if is_photo or (root / path).exists() else path
+    return str(root / path) if is_photo or os.path.exists(root / path) else path
 
 
 def shipped_option_files():

@@ -5,6 +5,7 @@ from pathlib import Path
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.utils.atomic import save_text
 from deconas_plugin.utils.options import flat_options
+from deconas_plugin.utils.paths import below_root
 
 
 class Results:
@@ -25,7 +26,10 @@ class Results:
         path = self.folder / 'settings.json'
         if not path.exists():
             save_text(json.dumps(settings, indent=1), path)
-        before, settings = flat_options(json.loads(path.read_text(encoding='utf-8'))), flat_options(settings)
+        before = json.loads(path.read_text(encoding='utf-8'))
+        # Paths as they are in the checkout: from another folder they are the same data.
+        before, settings = ({key: below_root(value) for key, value in flat_options(section).items()}
+                            for section in (before, settings))
         changed = sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key))
         if changed:
             raise DeCoNASError(f'{self.folder}: it holds results with {changed[0]} {before.get(changed[0])!r}, not '
