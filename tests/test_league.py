@@ -137,7 +137,7 @@ def test_in_pieces_it_ends_the_same(data, finished, tmp_path, monkeypatch, quick
     monkeypatch.setattr(StopRequest, 'late', property(lambda stop: steps[0] >= late[0]))
     for _ in range(20):
         try:
-            League(path, tmp_path / 'out', minutes=60).run()
+            League(path, tmp_path / 'out', max_minutes=60).run()
             break
         except Interrupted as interrupted:
             assert interrupted.signum == 0 and 'max_minutes is up' in str(interrupted)
@@ -168,8 +168,8 @@ def test_a_seed_and_a_member_can_be_added_to_a_league_that_is_done(data, finishe
 
 
 def test_no_time_is_left(data, finished, tmp_path, quick):
-    with pytest.raises(Interrupted, match='The time of --minutes is up. The same command continues') as caught:
-        League(write(options(data), tmp_path), tmp_path / 'out', minutes=1e-9).run()
+    with pytest.raises(Interrupted, match='The time of --max-minutes is up. The same command continues') as caught:
+        League(write(options(data), tmp_path), tmp_path / 'out', max_minutes=0).run()
     assert caught.value.signum == 0
 
 

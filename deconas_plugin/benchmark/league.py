@@ -1,6 +1,5 @@
 """The league: trains any networks alike, ranks them, and can be interrupted at any moment."""
 import hashlib
-import time
 from math import nan
 from pathlib import Path
 from statistics import fmean
@@ -21,6 +20,7 @@ from deconas_plugin.pipeline import run_training
 from deconas_plugin.search.complexity import OUTPUT_SIZE_720P
 from deconas_plugin.speed.timing import in_turns, timed
 from deconas_plugin.utils.console import quiet_console
+from deconas_plugin.utils.deadline import Deadline
 from deconas_plugin.utils.device import device_name, device_of_run
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.options import save_options
@@ -41,7 +41,7 @@ class League:
     Args:
         path (str | Path): Option file, see options/README.md.
         output (str | Path | None): Folder of trainings and results. Default: ``results/<name of the league>``.
-        minutes (float | None): Stop in good order after this long.
+        max_minutes (float | None): Stop in good order after this long.
         changes (list[str] | None): ``section:key=value`` of --force_yml.
 
     Raises:
@@ -49,8 +49,8 @@ class League:
             was trained.
     """
 
-    def __init__(self, path, output, minutes=None, changes=None):
-        self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    def __init__(self, path, output, max_minutes=None, changes=None):
+        self.deadline = Deadline(max_minutes)
         self.opt, self.members = load_league(path, changes)
         self.output = Path(output or project_root() / 'results' / self.opt['name'])
         self.results = Results(self.output, {key: self.opt.get(key) for key in SHARED})
@@ -146,12 +146,14 @@ class League:
         return self._on_device(member.build(load_state(weights)[0]))
 
     def _minutes_left(self):
-        if self.deadline is None:
-            return None
-        minutes = (self.deadline - time.monotonic()) / 60
-        if minutes <= 0:
-            raise Interrupted(f'The time of --minutes is up. The same command continues {self.output}.', 0)
-        return minutes
+        """float | None: What is left of the time, None where there is no limit.
+
+        Raises:
+            Interrupted: Nothing is left.
+        """
+        if self.deadline.is_over:
+            raise Interrupted(f'The time of --max-minutes is up. The same command continues {self.output}.', 0)
+        return self.deadline.minutes_left
 
     def _on_device(self, net):
         return net.to(self.device, memory_format=torch.channels_last)
@@ -222,4 +224,4 @@ def run_league(args):
     Args:
         args (argparse.Namespace): What tools/league.py parses.
     """
-    League(args.opt, args.output, args.minutes, args.force_yml).run()
+    League(args.opt, args.output, args.max_minutes, args.force_yml).run()

@@ -3,7 +3,6 @@ import copy
 import hashlib
 import json
 import random
-import time
 from pathlib import Path
 from statistics import fmean
 
@@ -26,6 +25,7 @@ from deconas_plugin.study.finals_report import finals_table
 from deconas_plugin.study.supernets import trained_supernet
 from deconas_plugin.training.alone import AloneTraining, check_trains_alone
 from deconas_plugin.utils.atomic import save_text
+from deconas_plugin.utils.deadline import Deadline
 from deconas_plugin.utils.results import Results
 from deconas_plugin.utils.trial_build import check_network_builds
 
@@ -53,7 +53,7 @@ class Finals:
         halving (HalvingOptions | None): Every search is derived without and with it.
         limits (Budget): What a network may cost.
         inherit (bool): Networks start from the weights of the derivation rather than anew.
-        max_minutes (float | None): The study stops in good order after this long.
+        max_minutes (float | None): No new piece begins after this long, and no training of a supernet goes on.
 
     Raises:
         DeCoNASError: Options or data cannot be used, or the folder holds a study of other settings.
@@ -74,7 +74,7 @@ class Finals:
         # More seeds, strategies and spaces continue a study; everything else would make its pieces incomparable.
         self.results = {space: Results(self.output / space, dict(options=opt, **settings))
                         for space, opt in self.opts.items()}
-        self.deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self.deadline = Deadline(max_minutes)
         self._experiments = {}
 
     def _check(self):
@@ -149,13 +149,9 @@ class Finals:
                     **trained)
 
     def _piece(self, results, name, compute):
-        if self._minutes() == 0 and not results.has(name):
+        if self.deadline.is_over and not results.has(name):
             raise Interrupted('', 0)
         return results.get(name, compute)
-
-    def _minutes(self):
-        """float | None: What is left of the time."""
-        return None if self.deadline is None else max(self.deadline - time.monotonic(), 0) / 60
 
     def _experiment(self, seed, space, halved):
         """SearchExperiment: A supernet; with a halving to come, one of fewer steps."""
@@ -166,12 +162,11 @@ class Finals:
         steps = max(steps // search_opt.get('genotypes_per_step', 1), 1)
         name = f'supernet_{steps}_{seed}'
         if self._experiments.get('name') != (space, name):
-            minutes = self._minutes()
             trained = (self.output / space / 'experiments' / name / 'models' / 'net_g_latest.pth').exists()
-            if minutes == 0 and not trained:
+            if self.deadline.is_over and not trained:
                 raise Interrupted('', 0)
             self._experiments = {'name': (space, name), 'experiment': trained_supernet(
-                self.opts[space], self.output / space, name, steps, seed, changes, minutes)}
+                self.opts[space], self.output / space, name, steps, seed, changes, self.deadline.minutes_left)}
         return self._experiments['experiment']
 
     def _search(self, seed, space, strategy_name, halved):

@@ -1,7 +1,6 @@
 """The yardstick of one search, as tools/rank.py runs it."""
 import json
 import math
-import time
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
@@ -14,6 +13,7 @@ from deconas_plugin.study.report import plot_ranks, yardstick_table
 from deconas_plugin.study.statistics import yardstick
 from deconas_plugin.training.alone import TRAIN_KEYS, AloneTraining, check_trains_alone
 from deconas_plugin.utils.atomic import save_text
+from deconas_plugin.utils.deadline import Deadline
 from deconas_plugin.utils.results import Results
 
 AUTO = 'auto'
@@ -81,7 +81,7 @@ class Rank:
     def __init__(self, experiment, results, genotypes, seeds, warm_steps, max_minutes):
         self.experiment, self.results, self.genotypes = experiment, results, genotypes
         self.seeds, self.warm_steps = seeds, warm_steps
-        self.max_minutes, self.started = max_minutes, time.monotonic()
+        self.deadline = Deadline(max_minutes)
         self.trainings = {seed: AloneTraining(experiment, seed) for seed in seeds}
 
     def state_cost(self, lengths):
@@ -107,7 +107,7 @@ class Rank:
                    for i in range(len(self.genotypes)) for seed in self.seeds]
         done = {}
         for number, (name, compute) in enumerate(pieces, 1):
-            if self._late() and not self.results.has(name):
+            if self.deadline.is_over and not self.results.has(name):
                 Console().print(f'{number - 1} of {len(pieces)} pieces are done; the same command continues.')
                 return None
             new = not self.results.has(name)
@@ -132,9 +132,6 @@ class Rank:
         means = [fmean(psnrs) for psnrs in zip(*found['alone'], strict=True)]
         plot_ranks(found['predicted']['shared weights'], means, found['predicted']['Mult-Adds'], output / 'rank.png')
         Console().print(text, soft_wrap=True)
-
-    def _late(self):
-        return self.max_minutes is not None and time.monotonic() - self.started > self.max_minutes * 60
 
     def _warm(self, index):
         return f'warm_{"_".join(map(str, self.warm_steps))}_s{self.seeds[0]}_{index}'

@@ -1,5 +1,4 @@
 """The whole comparison: supernets, strategies on them, and rank correlation, resumable piece by piece."""
-import time
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +15,7 @@ from deconas_plugin.study.report import fairness_table, plot_ranks, plot_strateg
 from deconas_plugin.study.supernets import trained_supernet
 from deconas_plugin.training.alone import AloneTraining, check_trains_alone
 from deconas_plugin.utils.atomic import save_text
+from deconas_plugin.utils.deadline import Deadline
 from deconas_plugin.utils.results import Results
 from deconas_plugin.utils.trial_build import check_network_builds
 
@@ -65,7 +65,7 @@ class Study:
         # More seeds continue a study; everything else would make its pieces incomparable.
         self.results = Results(output, dict(options=self.opt, budget=budget, candidates=candidates,
                                             supernet_steps=supernet_steps, num=num, steps=steps))
-        self.max_minutes, self.started = max_minutes, time.monotonic()
+        self.deadline = Deadline(max_minutes)
         self._experiments = {}
 
     def run(self):
@@ -76,16 +76,13 @@ class Study:
         """
         pieces = [*self._strategy_pieces(), *self._rank_pieces()]
         for number, (name, compute) in enumerate(pieces, 1):
-            if self._late():
+            if self.deadline.is_over:
                 Console().print(f'{number - 1} of {len(pieces)} pieces are done; the same command continues.')
                 return False
             self.results.get(name, compute)
             Console().print(f'{number}/{len(pieces)}: {name}')
         self._report()
         return True
-
-    def _late(self):
-        return self.max_minutes is not None and time.monotonic() - self.started > self.max_minutes * 60
 
     def _strategy_pieces(self):
         for seed in self.seeds:

@@ -1,11 +1,11 @@
 """What asks a run to stop: SIGINT and SIGTERM, of which the second stops at once, and the clock."""
-import math
 import os
 import signal
 import time
 from functools import partial
 
 from deconas_plugin.training.processes import total
+from deconas_plugin.utils.deadline import Deadline
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TIME_IS_UP = -1
@@ -26,8 +26,7 @@ class StopRequest:
     """
 
     def __init__(self, echoes=False, max_minutes=None, started=None):
-        started = time.monotonic() if started is None else started
-        self.deadline = math.inf if max_minutes is None else started + 60 * max_minutes
+        self.deadline = Deadline(max_minutes, started)
         self.echo_seconds = ECHO_SECONDS if echoes else 0
         self.signum = 0
         self._received = None
@@ -52,7 +51,7 @@ class StopRequest:
     @property
     def late(self):
         """bool: Whether this process's time is up."""
-        return time.monotonic() >= self.deadline
+        return self.deadline.is_over
 
     def agreed(self):
         """int: The signal that any process has received, :data:`TIME_IS_UP`, or 0. All processes have to ask."""
