@@ -98,10 +98,15 @@ def _results(experiment, settings):
     """Results: Of one halving; other weights or settings have a folder of their own."""
     train = {key: experiment.opt['train'].get(key) for key in TRAIN_KEYS}
     settings = {'weights': experiment.digest, 'train': train, 'manual_seed': experiment.opt['manual_seed'], **settings}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    folder = experiment.folder / 'halving' / digest
+    if experiment.counter.latency_table:  # prices and budgets are by it, and it may be another next time
+        settings['latency_table'] = _digest(experiment.counter.latency_table.milliseconds)
+    folder = experiment.folder / 'halving' / _digest(settings)
     folder.mkdir(parents=True, exist_ok=True)
     return Results(folder, settings)
+
+
+def _digest(value):
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _plain(scores, signal):

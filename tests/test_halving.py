@@ -1,6 +1,7 @@
 """Derivation by halving: who trains, who leaves, and that it continues exactly where it was stopped."""
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from small_run import small_search, write_options
 from test_chain import project, run  # noqa: F401
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.derivation import _results
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.experiment import SearchExperiment
 from deconas_plugin.search.halving import Halving, HalvingOptions
@@ -130,6 +132,17 @@ def test_halving_continues_exactly_where_it_was_stopped(searched, monkeypatch, c
     assert 'Halving: 4 candidates, 2 rungs, 16 weight steps' in capsys.readouterr().out
     # Other settings begin anew.
     assert run(*derive[:-3], 2, 2, 1) == 0 and len(halved(searched)[0]) == 2
+
+
+def test_another_latency_table_begins_anew(tmp_path):
+    def folder(milliseconds):
+        table = milliseconds and SimpleNamespace(milliseconds=milliseconds)
+        experiment = SimpleNamespace(digest='weights', opt={'train': {}, 'manual_seed': 1}, folder=tmp_path,
+                                     counter=SimpleNamespace(latency_table=table))
+        return _results(experiment, HALVING).folder
+
+    folders = [folder(milliseconds) for milliseconds in (None, {'skeleton': 1.0}, {'skeleton': 2.0})]
+    assert len({*folders}) == 3 and folder({'skeleton': 2.0}) == folders[2]
 
 
 def test_the_network_inherits_what_it_has_trained(searched):

@@ -4,7 +4,7 @@ import pytest
 from lmdb_fixture import photo_like
 
 from deconas_plugin.utils.check_options import check_options
-from deconas_plugin.utils.options import flat_options, load_options
+from deconas_plugin.utils.options import flat_options, load_options, save_options
 from deconas_plugin.utils.paths import option_file, shipped_option_files
 from tools.prepare_data import main
 
@@ -18,7 +18,9 @@ def prepare(tmp_path, monkeypatch):
         cv2.imwrite(str(tmp_path / 'my photos' / f'IMG_{number}.png'), photo_like(216, 240, number))
 
     def run(*arguments, scale=2, expected=0):
-        assert main(['--hr', 'my photos', '--scale', str(scale), '--workers', '1', *arguments]) == expected
+        # The default folder lies in the checkout.
+        assert main(['--hr', 'my photos', '--out', 'data', '--scale', str(scale), '--workers', '1',
+                     *arguments]) == expected
 
     return run
 
@@ -54,10 +56,14 @@ def test_a_training_needs_no_reward_and_images_that_are_held_out_stay_so(prepare
 
 
 def test_another_scale_keeps_the_patches_of_lr(prepare):
-    prepare('--write-options', 'my.yml', '--like', 'search_x2_quick', scale=3)
+    like = load_options(option_file('search_x2_quick'))
+    like['datasets']['train']['final_gt_size'] = 96
+    save_options(like, 'like.yml')
+    prepare('--write-options', 'my.yml', '--like', 'like.yml', scale=3)
     opt = load_options('my.yml')
     check_options(opt, 'my.yml', 'search')
-    assert (opt['scale'], opt['network_g']['upscale'], opt['datasets']['train']['gt_size']) == (3, 3, 96)
+    train = opt['datasets']['train']
+    assert (opt['scale'], opt['network_g']['upscale'], train['gt_size'], train['final_gt_size']) == (3, 3, 96, 144)
     assert opt['search']['reward']['dataset']['gt_size'] == 144
 
 

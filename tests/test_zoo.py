@@ -41,6 +41,7 @@ def test_arguments_that_agree_are_welcome(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(('given', 'message'), [
+    (dict(init='he'), "network_g.init: expected none beside pretrained, got 'he'; leave it out"),
     (dict(num_feat=16), 'network_g.num_feat: expected 8, as of the pretrained weights Small_x3, got 16'),
     (dict(upscale=4), 'network_g.upscale: expected 3'),
     (dict(genotype='110 110100'), 'network_g.genotype: expected 110 110101'),
@@ -97,6 +98,7 @@ def test_option_files_are_checked_with_what_the_weights_say(tmp_path, monkeypatc
     checker.check_options(opt, 'test.yml', 'test')
     for change, message in ((dict(pretrained='Other'), 'Other: the model zoo has no such network'),
                             (dict(pretrained='Small_x3', upscale=2), 'network_g.upscale: expected 3, as of the'),
+                            (dict(pretrained='Small_x3', init='torch'), 'network_g.init: expected none beside'),
                             (dict(pretrained='Small_x3', genotype='DeCoNASNet_x2'), 'network_g.genotype: expected')):
         opt['network_g'] = {'type': 'DeCoNASNet', **change}
         with pytest.raises(WeightsError, match=f'{message}.*test.yml'):

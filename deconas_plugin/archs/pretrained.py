@@ -24,6 +24,8 @@ def load_pretrained(name, given):
     state, _ = load_state(load_zoo().weights(name))
     options = network_options(state)
     for key, value in given.items():
+        if key not in options:  # such as init: weights do not tell it, and there is nothing left for it to do
+            raise WeightsError(f'network_g.{key}: expected none beside pretrained, got {value!r}; leave it out')
         if not _agree(key, value, options):
             raise WeightsError(f'network_g.{key}: expected {options[key]}, as of the pretrained weights {name}, got '
                                f'{value}; leave it out')

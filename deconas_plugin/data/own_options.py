@@ -76,8 +76,9 @@ class OwnOptions:
                 section.pop(key, None)
             section.update(name=f'{name}_{split}', dataroot_gt=str(prepared[split].hr),
                            dataroot_lq=str(prepared[split].lr), io_backend={'type': 'lmdb'})
-            if section.get('gt_size'):  # the same LR patch
-                section['gt_size'] = section['gt_size'] // before * scale
+            for key in ('gt_size', 'final_gt_size'):  # the same LR patches
+                if section.get(key):
+                    section[key] = section[key] // before * scale
         train = sections['train']
         count = len(Path(train['dataroot_gt'], 'meta_info.txt').read_text(encoding='utf-8').splitlines())
         enough = ceil(_STEPS_OF_EPOCH * train['batch_size_per_gpu'] / count)

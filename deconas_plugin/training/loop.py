@@ -13,8 +13,6 @@ from deconas_plugin.training.signals import TIME_IS_UP
 from deconas_plugin.utils.paths import shown
 from deconas_plugin.visual.progress import RunProgress
 
-KEEP_STATES = 3
-
 
 @dataclass
 class Position:
@@ -193,7 +191,7 @@ class TrainingLoop:
         if self.opt['rank'] == 0:
             self.times.save()
             logger_opt = self.opt['logger']
-            prune_checkpoints(self.opt['path'], logger_opt.get('keep_states', KEEP_STATES),
+            prune_checkpoints(self.opt['path'], logger_opt['keep_states'],
                               logger_opt['save_checkpoint_freq'])
 
     def _is_due(self, section, key):

@@ -3,6 +3,7 @@ import difflib
 from dataclasses import dataclass, field
 
 from deconas_plugin.search.weight_sampling import WEIGHT_SAMPLING
+from deconas_plugin.utils.precision import PRECISIONS
 
 REQUIRED = object()
 # Of a whole number whose key says nothing else: beyond any use, and small enough for whatever counts with it.
@@ -79,8 +80,6 @@ def nearest(name, known):
     return f'; did you mean {close[0]}?' if close else f'; known: {", ".join(sorted(map(str, known)))}'
 
 
-PRECISION = ('float32', 'tf32', 'bf16', 'fp16')
-
 # Sections whose keys are the keywords of what their `type` names are checked against that constructor.
 DATASET = {
     'name': name('Name in logs and result tables, another one for each set'),
@@ -129,7 +128,7 @@ VAL = {
     'save_img': boolean('Save the upscaled images'),
     'suffix': name('Added to the names of the images that a test saves; the name of the test if left out', ''),
     'pbar': boolean('Show a progress bar'),
-    'precision': text('Of validation and testing', 'float32', PRECISION),
+    'precision': text('Of validation and testing', 'float32', PRECISIONS),
     'bicubic': boolean('Log the metrics of bicubic upscaling too'),
     'metrics': mapping('Metrics by name; each has the type of a registered metric, its keywords and better: higher or '
                        'lower, which decides what is best: lower for NIQE, LPIPS and the like if left out', None),
@@ -151,7 +150,7 @@ TRAIN = {
     'frequency_opt': mapping('Loss beside the pixel loss, such as FrequencyLoss, and its keywords', None),
     'frequency_share': share('Last part of the weight steps in which it counts: 0.2 for the last fifth', 1),
     'perceptual_opt': mapping('Perceptual loss: a registered loss and its keywords', None),
-    'precision': text('Of the training step; chosen for the device if left out', None, PRECISION),
+    'precision': text('Of the training step; chosen for the device if left out', None, PRECISIONS),
     'channels_last': boolean('Memory layout of network and images', True),
     'compile': boolean('Compile the network: faster steps on a GPU, minutes before the first; not in a search', False),
     'grad_clip': positive('Largest norm of the gradient; none if left out', None),
@@ -197,7 +196,7 @@ SEARCH = {
         'num_patches': integer('Patches of the whole reward set', maximum=10**6),
         'batch_size': integer('Patches of a controller step'),
         'test_y_channel': boolean('PSNR on luma instead of RGB'),
-        'precision': text('Of scoring', 'float32', PRECISION),
+        'precision': text('Of scoring', 'float32', PRECISIONS),
     }),
 }
 
