@@ -4,7 +4,7 @@ import random
 import pytest
 
 from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.history import SearchHistory
+from deconas_plugin.search.history import SearchHistory, read_history
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.visual.experiment import Experiment
@@ -65,3 +65,11 @@ def test_log_and_report_name_the_same_genotype(tmp_path, num_samples):
         of_round = experiment.history['reward'][experiment.history['iter'] == iteration]
         gain = experiment.history['reward'][row] - of_round.mean()
         assert history.best == f'{experiment.history["genotype"][row]} ({gain:+.3f} dB)'
+
+
+def test_half_a_line_of_a_search_that_was_killed_is_no_genotype(tmp_path):
+    history = make_history(tmp_path)
+    history.add_scores(100, 0, scores(38.0, 38.5), {})
+    with open(history.scores_path, 'a') as file:
+        file.write('{"iter": 100, "step": 1, "geno')
+    assert read_history(tmp_path, SPACE) == ([score.genotype for score in scores(38.0, 38.5)], [38.0, 38.5])

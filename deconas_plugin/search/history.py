@@ -132,7 +132,8 @@ def read_history(folder, space, last_iter=math.inf):
         tuple[list[Genotype], list[float]]: The genotypes in the order in which they were scored, and their rewards.
     """
     path = Path(folder, 'search_history.jsonl')
-    lines = map(json.loads, path.read_text(encoding='utf-8').splitlines()) if path.is_file() else ()
+    # What a process that was killed has left of a last line is none; resuming cuts it off.
+    lines = map(json.loads, path.read_text(encoding='utf-8').split('\n')[:-1]) if path.is_file() else ()
     scored = [(Genotype.from_text(space, line['genotype']), line['reward']) for line in lines
               if line['iter'] <= last_iter]
     return [genotype for genotype, _ in scored], [reward for _, reward in scored]

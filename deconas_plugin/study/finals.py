@@ -2,12 +2,10 @@
 import copy
 import hashlib
 import json
-import random
 from pathlib import Path
 from statistics import fmean
 
 import torch
-from basicsr.archs import build_network
 from basicsr.data import build_dataset
 from basicsr.metrics import calculate_psnr
 from basicsr.utils import tensor2img
@@ -20,7 +18,8 @@ from deconas_plugin.search.derive import derive
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.halving import Halving
 from deconas_plugin.search.reward import Score
-from deconas_plugin.search.strategy import STRATEGIES, build_strategy
+from deconas_plugin.search.strategy import STRATEGIES
+from deconas_plugin.study.compare_strategies import fresh_strategy, search_steps
 from deconas_plugin.study.finals_report import finals_table
 from deconas_plugin.study.supernets import trained_supernet
 from deconas_plugin.training.alone import AloneTraining, check_trains_alone
@@ -172,22 +171,17 @@ class Finals:
     def _search(self, seed, space, strategy_name, halved):
         """dict: ``scores`` of the candidates, best first, each genotype, PSNR and reward, and their ``costs``."""
         experiment = self._experiment(seed, space, halved)
-        torch.manual_seed(seed)
         search_opt = experiment.opt['search']
         options = search_opt['strategy']
         options = options if options['type'] == strategy_name else {'type': strategy_name}
-        controller = build_network({**experiment.opt['network_c'], 'space': experiment.supernet.space})
-        strategy = build_strategy(controller, options, seed, experiment.counter)
+        strategy = fresh_strategy(experiment, options, seed)
         reward = copy.copy(experiment.reward)
         if strategy.measures:
             reward.penalty = _no_penalty
-        batch_size, num_samples = search_opt['reward']['batch_size'], search_opt['num_samples']
-        for batch in experiment.reward_set.draws(batch_size, self.budget // num_samples, random.Random(seed),
-                                                 strategy.same_patches):
-            scores = reward.score(strategy.ask(num_samples), [batch])
-            strategy.tell([score.genotype for score in scores], [score.reward for score in scores])
+        for _ in search_steps(experiment, strategy, reward, self.budget, search_opt['num_samples'], seed):
+            pass
         scores = derive(strategy, reward, experiment.reward_set, experiment.counter, self.candidates - 1, self.limits,
-                        batch_size)
+                        search_opt['reward']['batch_size'])
         return {'scores': [[str(score.genotype), score.psnr, score.reward] for score in scores],
                 'costs': {str(score.genotype): experiment.counter.count(score.genotype).figures()
                           for score in scores}}
