@@ -66,8 +66,8 @@ def contrast(colour, background):
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_hundred_random_genotypes_have_a_dot_for_every_bit():
-    for genotype in random_genotypes(100):
+def test_random_genotypes_have_a_dot_for_every_bit():
+    for genotype in random_genotypes(30):
         figure = draw_genotype(genotype)
         for index, (name, colour) in enumerate(operation_colours(genotype.space.operations).items()):
             read = sum(len(inputs[index]) for inputs in genotype.layer_inputs)

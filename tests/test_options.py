@@ -67,6 +67,7 @@ def test_a_whole_search_file_passes(opt):
 @pytest.mark.parametrize('path, value, message', [
     ('network_g.num_feet', 8, r'network_g.num_feet: DeCoNASSuperNet has no such option; did you mean num_feat\?'),
     ('train.total_itr', 8, r'train.total_itr: unknown option; did you mean total_iter\?'),
+    ('train.scheduler.type', 'MultiStep', r'train.scheduler.type: nothing is .*; did you mean MultiStepLR\?'),
     ('train.optim_g.lr', '1e-4', r'train.optim_g.lr: expected a number, got .1e-4. \(text\); write 0.0001'),
     ('search.warmup_iter', '100', r'search.warmup_iter: expected a whole number, got .100. \(text\); write 100'),
     ('train.total_iter', True, 'train.total_iter: expected a whole number, got True'),

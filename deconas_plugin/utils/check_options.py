@@ -3,7 +3,6 @@ import inspect
 from decimal import Decimal, InvalidOperation
 
 import torch
-from basicsr.models import lr_scheduler
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
 from deconas_plugin.archs.deconas_util import upsampling_stages
@@ -13,7 +12,6 @@ from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.strategy import STRATEGIES
-from deconas_plugin.training.schedules import WarmupCosineLR
 from deconas_plugin.utils import option_schema
 from deconas_plugin.utils.check_data import check_data
 from deconas_plugin.utils.check_run import check_memory, check_model, check_run, check_sizes
@@ -24,7 +22,7 @@ from deconas_plugin.utils.names import check_name
 from deconas_plugin.utils.option_defaults import DESCRIBED, SCHEMAS, with_defaults
 from deconas_plugin.utils.option_schema import REQUIRED, nearest
 from deconas_plugin.utils.plain_values import check_plain
-from deconas_plugin.utils.trial_build import check_network_builds, check_precisions
+from deconas_plugin.utils.trial_build import SCHEDULERS, check_network_builds, check_precisions
 from deconas_plugin.utils.trial_run import try_network, try_optimizer_of_model, try_training
 from deconas_plugin.utils.user_code import import_user_code
 
@@ -182,9 +180,7 @@ def _check_train(train, name):
     _check_keywords(train['optim_g'], vars(torch.optim), f'{name}.optim_g')
     if train['optim_g'].get('lr') is None:
         raise OptionError(f'{name}.optim_g.lr: missing; expected the learning rate, such as 0.0001')
-    schedulers = {**vars(lr_scheduler), 'MultiStepLR': lr_scheduler.MultiStepRestartLR,
-                  'WarmupCosineLR': WarmupCosineLR}
-    _check_keywords(train['scheduler'], schedulers, f'{name}.scheduler')
+    _check_keywords(train['scheduler'], SCHEDULERS, f'{name}.scheduler')
     losses = [key for key in ('pixel_opt', 'perceptual_opt') if train.get(key)]
     if not losses:
         raise OptionError(f'{name}.pixel_opt: missing; expected a loss such as {{type: L1Loss, loss_weight: 1.0}}')

@@ -14,6 +14,7 @@ from deconas_plugin.utils.precision import resolve_precision, widths_that_bf16_m
 REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
             ValueError)
 OURS = ('DeCoNASNet', 'DeCoNASSuperNet')
+# What train.scheduler.type may name: BasicSR's models build these, and ours WarmupCosineLR too.
 SCHEDULERS = {'MultiStepLR': lr_scheduler.MultiStepRestartLR, 'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
               'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR, 'WarmupCosineLR': WarmupCosineLR}
 

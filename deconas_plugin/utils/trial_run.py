@@ -29,10 +29,6 @@ def try_training(train, name):
     Raises:
         OptionError: One of them does not work, or the schedule ends before the training.
     """
-    scheduler = train['scheduler']
-    if scheduler['type'] not in SCHEDULERS:
-        raise OptionError(f'{name}.scheduler.type: expected one of {", ".join(SCHEDULERS)}, '
-                          f'got {scheduler["type"]!r}')
     weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((4, 4, 3, 3), (4, ))]
     optimizer = build(getattr(torch.optim, train['optim_g']['type']), train['optim_g'], f'{name}.optim_g', weights)
     with refusals(f'{name}.optim_g', f'no step can be taken with {train["optim_g"]}'):
