@@ -28,7 +28,8 @@ from deconas_plugin.study.rank import stratified_genotypes
 from deconas_plugin.study.report import fairness_table, rank_table, strategy_table, yardstick_table
 from deconas_plugin.study.run_study import Study
 from deconas_plugin.study.statistics import corrected, kendall, rank_correlation, spearman, yardstick
-from deconas_plugin.training.alone import AloneTraining, learning_rate_factor, reset_in_common
+from deconas_plugin.training.alone import AloneTraining, reset_in_common
+from deconas_plugin.training.schedules import learning_rate_factor
 from deconas_plugin.utils.results import Results
 
 

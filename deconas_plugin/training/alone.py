@@ -15,6 +15,7 @@ from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.data.patch_draw import PatchDraw
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.reward import patch_psnrs
+from deconas_plugin.training.schedules import learning_rate_factor
 from deconas_plugin.utils.precision import autocast, resolve_precision
 
 # What of the section train the networks depend on.
@@ -138,13 +139,6 @@ class AloneTraining:
             draws = [PatchDraw(rng.randrange(len(dataset)), 0, step * size + i, self.seed) for i in range(size)]
             samples = [dataset[draw] for draw in draws]
             yield tuple(torch.stack([sample[key] for sample in samples]) for key in ('lq', 'gt'))
-
-
-def learning_rate_factor(step, num_steps, warmup=0):
-    """float: What the learning rate is multiplied by at ``step`` of ``num_steps``: up over ``warmup`` steps, then down
-    to zero along a cosine."""
-    rise = min((step + 1) / (warmup + 1), 1)
-    return rise * 0.5 * (1 + math.cos(math.pi * step / num_steps))
 
 
 @torch.no_grad()

@@ -32,6 +32,16 @@ class WarmupCosineLR(LRScheduler):
         return [self.eta_min + (peak - self.eta_min) * (1 + math.cos(math.pi * done)) / 2 for peak in self.base_lrs]
 
 
+def learning_rate_factor(step, num_steps, warmup=0):
+    """float: What the learning rate of a short training alone is multiplied by at ``step``, from 0, of ``num_steps``.
+
+    It rises over ``warmup`` steps and falls along a cosine that begins with them. Unlike that of
+    :class:`WarmupCosineLR` it reaches zero after the last step, not in it: of a handful of steps none is wasted.
+    """
+    rise = min((step + 1) / (warmup + 1), 1)
+    return rise * 0.5 * (1 + math.cos(math.pi * step / num_steps))
+
+
 def ema_decay_at(decay, current_iter):
     """float: The decay of averaged weights, smaller in the beginning.
 
