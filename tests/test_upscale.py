@@ -1,10 +1,12 @@
 """Upscaling image files: what is kept of them, and what is left alone."""
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from PIL import Image, ImageCms
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.data.images.photo import Photo
+from deconas_plugin.data.images.png import PngWriter
 from deconas_plugin.data.images.reader import read_photo
 from deconas_plugin.data.images.writer import encode_photo
 from deconas_plugin.errors import DataError, OptionError, WeightsError
@@ -250,6 +253,49 @@ def test_tiles_fit_into_the_memory_that_is_free(weights, free, tile, monkeypatch
     assert tile_memory.fitting_tile(Upscaler(weights, backend='torch').backend, 256) == tile
 
 
+def peak_memory(*args):
+    """int: Bytes that a Python process takes at most, which has to end well."""
+    _, status, usage = os.wait4(subprocess.Popen([sys.executable, *args]).pid, 0)
+    assert status == 0
+    return usage.ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
+
+
+@pytest.fixture(scope='module')
+def photograph(tmp_path_factory):
+    """48 megapixels."""
+    path = tmp_path_factory.mktemp('photograph') / 'photograph.jpg'
+    Image.fromarray(colours(6000, 8000)).save(path)
+    return path
+
+
+def test_strips_are_the_rows_of_the_result(weights):
+    photo = Photo(colours(90, 60), colours(90, 60)[..., 0])
+    upscaler, strips = Upscaler(weights, backend='torch', tile=16), []
+    whole = upscaler.upscale(photo)
+
+    def take(top, strip):
+        if top == 0:
+            strips.clear()
+        assert top == sum(len(one.rgb) for one in strips)
+        strips.append(strip)
+
+    upscaler.upscale_strips(photo, take)
+    assert len(strips) > 1
+    assert np.array_equal(np.concatenate([strip.rgb for strip in strips]), whole.rgb)
+    assert np.array_equal(np.concatenate([strip.alpha for strip in strips]), whole.alpha)
+
+
+@pytest.mark.parametrize('channels', [1, 2, 3, 4])
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_a_png_written_in_strips_twice_is_the_image(channels, dtype):
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (11, 7, channels), dtype, True)
+    file = io.BytesIO()
+    writer = PngWriter(file, Photo(pixels), len(pixels))
+    for top in (0, 4, 0, 4, 8):  # begun, given up, and begun again
+        writer.write(top, pixels[top:top + 4])
+    assert np.array_equal(imagecodecs.png_decode(file.getvalue()).reshape(pixels.shape), pixels)
+
+
 def test_tiles_of_large_photographs_leave_room_for_them():
     backend = Upscaler('DeCoNASNet_x2', backend='torch').backend
     megapixel = 3e6 * 5  # bytes of the image and of its result
@@ -277,10 +323,29 @@ def test_help_needs_no_torch():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, 'wait4'), reason='memory of another process is known on Unix only')
-def test_twelve_megapixels_take_less_than_3_gb(tmp_path, weights):
-    Image.fromarray(colours(3000, 4000)).save(tmp_path / 'a.jpg')
-    process = subprocess.Popen([sys.executable, ROOT / 'tools' / 'upscale.py', tmp_path / 'a.jpg', tmp_path / 'out',
-                                '--weights', weights])
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0 and Image.open(tmp_path / 'out' / 'a.png').size == (8000, 6000)
-    assert usage.ru_maxrss * (1 if sys.platform == 'darwin' else 1024) < 3e9
+def test_48_megapixels_take_less_than_1_5_gb(tmp_path, weights, photograph):
+    assert peak_memory(ROOT / 'tools' / 'upscale.py', photograph, tmp_path / 'out', '--weights', weights, '--backend',
+                       'torch') < 1.5e9
+    with Image.open(tmp_path / 'out' / 'photograph.png') as image:
+        assert image.size == (16000, 12000)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, 'wait4'), reason='memory of another process is known on Unix only')
+@pytest.mark.parametrize('weights_name', ['DeCoNASNet_x2', 'DeCoNASNet_x2_24G'])
+@pytest.mark.parametrize('backend', ['torch', 'openvino', 'onnxruntime'])
+def test_tiles_of_48_megapixels_take_less_than_1_5_gb(backend, weights_name, photograph):
+    """The first ones of large networks, all of which take the same memory."""
+    code = """
+import sys
+from deconas_plugin.data.images.reader import read_photo
+from deconas_plugin.upscaling.upscaler import Upscaler
+
+def on_tile(done, total):
+    if done == 4:
+        sys.exit()
+
+Upscaler(sys.argv[1], backend=sys.argv[2]).upscale_strips(read_photo(sys.argv[3]), lambda top, strip: None, on_tile)
+sys.exit('fewer than four tiles')
+"""
+    assert peak_memory('-c', code, weights_name, backend, photograph) < 1.5e9

@@ -238,10 +238,12 @@ def test_the_bar_counts_images_and_never_runs_backwards(tmp_path, monkeypatch):
     (tmp_path / 'd_x2.png').write_bytes(b'there')
 
     class TwoPasses:
-        def upscale(self, photo, on_tile):
+        scale = 2
+
+        def upscale_strips(self, photo, take, on_tile):
             for done, total in ((1, 2), (2, 2), (2, 4), (3, 4), (4, 4)):
                 on_tile(done, total)
-            return Photo(photo.rgb.repeat(2, 0).repeat(2, 1))
+            take(0, Photo(photo.rgb.repeat(2, 0).repeat(2, 1)))
 
     monkeypatch.setattr('deconas_plugin.utils.console.tqdm', partial(tqdm, mininterval=0))
     outcome = run_jobs(plan_jobs(names)[0], TwoPasses(), False, partial(progress_bar, unit='images'))

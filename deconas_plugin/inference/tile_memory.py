@@ -8,7 +8,7 @@ from deconas_plugin.utils.tiling import receptive_radius
 
 SMALLEST_TILE, LARGEST_TILE = 32, 256
 # Features of a tile that are in memory at the same time at most, what a runtime copies and joins included.
-LIVE_FEATURES = 45
+FEATURES_OF_TORCH, FEATURES_OF_OTHERS = 45, 55
 # What the process takes at most, and what it takes before the first image: PyTorch and the network, and other runtimes
 # beside them.
 TOTAL_MEMORY, OF_TORCH, OF_OTHERS = 1.45e9, 0.45e9, 0.7e9
@@ -23,7 +23,7 @@ def usual_tile(backend, image_bytes=0):
 
     Args:
         backend (Backend): What runs them.
-        image_bytes (int): Of the image and its result.
+        image_bytes (int): Of the image, and of its result where that is held.
     """
     of_runtime = OF_TORCH if backend.name == 'torch' else OF_OTHERS
     working = max(TOTAL_MEMORY - of_runtime - image_bytes, LEAST_WORKING_MEMORY)
@@ -67,4 +67,5 @@ def is_out_of_memory(error):
 
 def _needed(backend, tile):
     size = 2 if backend.precision in ('bf16', 'fp16') else 4
-    return LIVE_FEATURES * backend.net.num_feat * size * (tile + 2 * receptive_radius(backend))**2
+    features = FEATURES_OF_TORCH if backend.name == 'torch' else FEATURES_OF_OTHERS
+    return features * backend.net.num_feat * size * (tile + 2 * receptive_radius(backend))**2

@@ -2,16 +2,18 @@
 import glob
 import os
 import re
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from deconas_plugin.data.images.listing import scan_folder, sort_out
 from deconas_plugin.data.images.photo import fill_hidden
+from deconas_plugin.data.images.png import PngWriter
 from deconas_plugin.data.images.reader import MAX_PIXELS, SUFFIXES, read_photo
-from deconas_plugin.data.images.writer import WRITTEN, encode_photo
+from deconas_plugin.data.images.writer import WRITTEN, encode_photo, pixels_of
 from deconas_plugin.errors import DataError
-from deconas_plugin.utils.atomic import write_file
+from deconas_plugin.utils.atomic import copy_file, write_file
 
 FILE_ENDING = re.compile(r'\.[A-Za-z][A-Za-z0-9]{0,4}')
 
@@ -105,7 +107,7 @@ def run_jobs(jobs, upscaler, overwrite, progress, max_pixels=MAX_PIXELS):
             try:
                 photo = read_photo(job.source, max_pixels)
                 fill_hidden(photo)
-                _write(job, upscaler.upscale(photo, on_tile))
+                _upscale(job, photo, upscaler, on_tile)
             except DataError as error:
                 outcome.failed.append(str(error))
             except OSError as error:
@@ -116,12 +118,22 @@ def run_jobs(jobs, upscaler, overwrite, progress, max_pixels=MAX_PIXELS):
     return outcome
 
 
-def _write(job, photo):
+def _upscale(job, photo, upscaler, on_tile):
+    suffix, folder = job.target.suffix.lower(), job.target.parent
+    if suffix == '.png':
+        # Strip by strip: the results of large photographs are several times the memory that computing them takes.
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            writer = PngWriter(file, photo, upscaler.scale * len(photo.rgb))
+            upscaler.upscale_strips(photo, lambda top, strip: writer.write(top, pixels_of(strip)), on_tile)
+            file.seek(0)
+            copy_file(file, job.target)
+        return
     try:
-        content = encode_photo(photo, job.target.suffix.lower())
+        content = encode_photo(upscaler.upscale(photo, on_tile), suffix)
     except DataError as error:
         raise DataError(f'{job.source}: {error}') from error
-    os.makedirs(job.target.parent, exist_ok=True)
+    os.makedirs(folder, exist_ok=True)
     write_file(job.target, content)
 
 

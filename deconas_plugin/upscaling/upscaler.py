@@ -1,4 +1,5 @@
 """Upscaling photos with a trained network."""
+import warnings
 from dataclasses import replace
 
 import cv2
@@ -53,18 +54,45 @@ class Upscaler:
         Raises:
             OptionError: Not even a small tile fits into the memory.
         """
-        rgb = torch.from_numpy(np.require(photo.rgb, requirements=['C', 'W'])).permute(2, 0, 1)[None]
+        rgb = self._upscaled_rgb(photo, on_tile)
+        return replace(photo, rgb=_pixels(rgb), alpha=self._upscaled_alpha(photo))
+
+    def upscale_strips(self, photo, take, on_tile=None):
+        """Upscale a photo without holding the result.
+
+        Args:
+            photo (Photo): The photo.
+            take (Callable[[int, Photo], None]): Gets the number of the first row and some rows of the upscaled photo,
+                from top to bottom; with row 0 all begins anew, and what was handed over before no longer counts.
+            on_tile: As for :meth:`upscale`.
+
+        Raises:
+            OptionError: Not even a small tile fits into the memory.
+        """
+        alpha = self._upscaled_alpha(photo)
+
+        def take_rgb(top, strip):
+            rgb = _pixels(strip)
+            take(top, replace(photo, rgb=rgb, alpha=None if alpha is None else alpha[top:top + len(rgb)]))
+
+        self._upscaled_rgb(photo, on_tile, take_rgb)
+
+    def _upscaled_rgb(self, photo, on_tile, take=None):
+        with warnings.catch_warnings(action='ignore'):  # that pixels cannot be written to: nobody does
+            rgb = torch.from_numpy(np.ascontiguousarray(photo.rgb)).permute(2, 0, 1)[None]
         backend = self.backend.for_size(*rgb.shape[-2:])
         give_back_freed_memory()  # what reading has left
-        tile = self.tile or usual_tile(backend, rgb.nbytes * (1 + self.scale**2))
+        tile = self.tile or usual_tile(backend, rgb.nbytes * (1 if take else 1 + self.scale**2))
         rgb = self._in_memory(backend, tile, lambda tile: upscale_tiled(
-            backend, rgb, tile, self_ensemble=self.self_ensemble, dtype=rgb.dtype, on_tile=on_tile))
+            backend, rgb, tile, self_ensemble=self.self_ensemble, dtype=rgb.dtype, on_tile=on_tile, take=take))
         give_back_freed_memory()
-        alpha = photo.alpha
-        if alpha is not None:
-            size = [self.scale * side for side in alpha.shape[::-1]]
-            alpha = cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_CUBIC)
-        return replace(photo, rgb=rgb[0].permute(1, 2, 0).numpy(), alpha=alpha)
+        return rgb
+
+    def _upscaled_alpha(self, photo):
+        if photo.alpha is None:
+            return None
+        size = [self.scale * side for side in photo.alpha.shape[::-1]]
+        return cv2.resize(np.ascontiguousarray(photo.alpha), size, interpolation=cv2.INTER_CUBIC)
 
     def _in_memory(self, backend, tile, run):
         """What ``run(tile)`` gives for the tile, halved again and again until the memory has room for it."""
@@ -83,3 +111,8 @@ class Upscaler:
                 fitting = tile // 2
                 if fitting < SMALLEST_TILE:
                     raise OptionError(f'--tile: not even tiles of {tile} pixels fit into the memory') from error
+
+
+def _pixels(image):
+    """ndarray: (H, W, C) of a tensor (1, C, H, W), on the CPU."""
+    return image[0].permute(1, 2, 0).numpy()

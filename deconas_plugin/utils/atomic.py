@@ -1,6 +1,7 @@
 """Files that are the old ones or the whole new ones, whatever happens while they are written."""
 import io
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,11 +27,23 @@ def write_file(path, content):
     Raises:
         OSError: They could not be written; what was there before still is, and nothing is left beside it.
     """
+    with _replacing(path) as file:
+        file.write(content)
+
+
+def copy_file(source, path):
+    """Write what an open binary file holds from its present place on, as :func:`write_file` does."""
+    with _replacing(path) as file:
+        shutil.copyfileobj(source, file, 2**20)
+
+
+@contextmanager
+def _replacing(path):
     path = Path(path)
     temporary = path.with_name(f'.{path.name}.tmp')
     try:
         with open(temporary, 'wb') as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

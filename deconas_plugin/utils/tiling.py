@@ -8,6 +8,7 @@ the means of the n-th attention depend on those before it only, they are exact a
 each pass leaves a tenth of the error.
 """
 import math
+from functools import partial
 
 import torch
 
@@ -26,7 +27,7 @@ SQUARES, SQUARE_SIZE, SQUARE_MARGIN = 8, 32, 4
 
 @torch.no_grad()
 def upscale_tiled(net, image, tile, overlap=None, tolerance=0.002, self_ensemble=False, dtype=torch.float32,
-                  on_tile=None):
+                  on_tile=None, take=None):
     """Upscale images in tiles, in memory that depends on the tile only, image and result aside.
 
     Args:
@@ -42,24 +43,39 @@ def upscale_tiled(net, image, tile, overlap=None, tolerance=0.002, self_ensemble
         self_ensemble (bool): Average the results for the eight flips and transpositions of the image.
         dtype (torch.dtype): Of the result: float32, or uint8 or uint16, rounded, with 1.0 as their largest value.
         on_tile (Callable[[int, int], None] | None): Called with how many tiles are done, of how many.
+        take (Callable[[int, Tensor], None] | None): Gets the result of a single image strip by strip, instead of it
+            being held and returned: the number of the first row and (1, C, rows, upscale * W), from top to bottom.
+            A further pass begins at row 0 again, and what was handed over before no longer counts.
 
     Returns:
-        Tensor: (N, C, upscale * H, upscale * W), on the device and in the memory layout of the image.
+        Tensor | None: (N, C, upscale * H, upscale * W), on the device and in the memory layout of the image.
 
     Raises:
-        OptionError: A size is out of range.
+        OptionError: A size is out of range, or ``take`` was given with several images.
     """
     overlap = receptive_radius(net) if overlap is None else overlap
     if tile < 1 or overlap < 0:
         raise OptionError(f'tile, overlap: expected at least 1 and at least 0 pixels, got {tile} and {overlap}')
-    height, width = image.shape[-2:]
+    if take is not None and len(image) != 1:
+        raise OptionError(f'take: expected a single image, got {len(image)}')
     views = ALL_VIEWS if self_ensemble else ALL_VIEWS[:1]
-    layout = torch.channels_last if image.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-    size = (*image.shape[:2], height * net.upscale, width * net.upscale)
-    output = torch.empty(size, dtype=dtype, device=image.device, memory_format=layout)
+    on_tile = on_tile or (lambda done, total: None)
+    if take is not None:
+        _TiledImage(net, image, partial(_empty, net, image, dtype), take, tile, overlap, views).upscale(
+            tolerance, on_tile)
+        return None
+    output = _empty(net, image, dtype, slice(0, image.shape[2] * net.upscale))
     for one, upscaled in zip(image.split(1), output.split(1), strict=True):
-        _TiledImage(net, one, upscaled, tile, overlap, views).upscale(tolerance, on_tile or (lambda done, total: None))
+        _TiledImage(net, one, lambda rows, whole=upscaled: whole[..., rows, :], lambda top, strip: None, tile, overlap,
+                    views).upscale(tolerance, on_tile)
     return output
+
+
+def _empty(net, image, dtype, rows):
+    """Tensor: Room for some rows (slice) of the upscaled images."""
+    layout = torch.channels_last if image.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    size = (*image.shape[:2], rows.stop - rows.start, image.shape[3] * net.upscale)
+    return torch.empty(size, dtype=dtype, device=image.device, memory_format=layout)
 
 
 def receptive_radius(net):
@@ -80,32 +96,38 @@ def _block_radius(genotype, radii, around):
 
 
 class _TiledImage:
-    """One image (1, C, H, W) and its result, which is written tile by tile."""
+    """One image (1, C, H, W), and its result strip by strip.
 
-    def __init__(self, net, image, output, tile, overlap, views):
+    ``room(rows)`` gives a strip (Tensor) to write rows (slice) of the result into, ``take(top, strip)`` gets it then.
+    """
+
+    def __init__(self, net, image, room, take, tile, overlap, views):
         self.net = net
         self.image = image
-        self.output = output
-        self.overlap = overlap
+        self.room, self.take = room, take
         is_module = isinstance(net, torch.nn.Module)
         self.device = net.mean.device if is_module else net.device
         self.means = {view: WholeImageMeans(net) if is_module else net.whole_image_means() for view in views}
         height, width = image.shape[-2:]
         if height * width <= (tile + 2 * overlap)**2:
             tile = max(height, width)
-        self.tiles = [(*row, *column) for row in _windows(height, tile, overlap)
-                      for column in _windows(width, tile, overlap)]
+        self.rows, self.columns = _windows(height, tile, overlap), _windows(width, tile, overlap)
+        self.number = len(self.rows) * len(self.columns)
 
     def upscale(self, tolerance, on_tile):
-        if len(self.tiles) > 1:
+        if self.number > 1:
             self._estimate()
         done, most_passes = 0, max(len(means.attentions) for means in self.means.values()) + 1
         for passes in range(1, most_passes + 1):
-            for tile in self.tiles:
-                self._upscale_tile(*tile)
-                done += 1
-                on_tile(done, passes * len(self.tiles))
-            if len(self.tiles) == 1 or max([means.settle() for means in self.means.values()]) <= tolerance:
+            for rows, seen_rows in self.rows:
+                strip = self.room(self._scaled(rows))
+                for columns, seen_columns in self.columns:
+                    tile = self._upscaled_tile(rows, seen_rows, columns, seen_columns)
+                    strip[..., self._scaled(columns)] = _converted(tile, strip)
+                    done += 1
+                    on_tile(done, passes * self.number)
+                self.take(rows.start * self.net.upscale, strip)
+            if self.number == 1 or max([means.settle() for means in self.means.values()]) <= tolerance:
                 break
 
     def _estimate(self):
@@ -122,17 +144,16 @@ class _TiledImage:
         # In the gaps that other sizes leave, tiles do not fit.
         give_back_freed_memory()
 
-    def _upscale_tile(self, rows, seen_rows, columns, seen_columns):
+    def _upscaled_tile(self, rows, seen_rows, columns, seen_columns):
         x = self._to_net(self.image[..., seen_rows, seen_columns])
         core = [slice(span.start - seen.start, span.stop - seen.start)
                 for span, seen in ((rows, seen_rows), (columns, seen_columns))]
         upscaled = 0
         for view, means in self.means.items():
             seen = view.apply(x)
-            one = self.net(seen) if len(self.tiles) == 1 else means.run(seen, *view.window(*core, *x.shape[-2:]))
+            one = self.net(seen) if self.number == 1 else means.run(seen, *view.window(*core, *x.shape[-2:]))
             upscaled = upscaled + view.undo(one).float()
-        tile = upscaled[..., self._scaled(core[0]), self._scaled(core[1])] / len(self.means)
-        self.output[..., self._scaled(rows), self._scaled(columns)] = _converted(tile, self.output)
+        return upscaled[..., self._scaled(core[0]), self._scaled(core[1])] / len(self.means)
 
     def _to_net(self, x):
         x = x.to(self.device)

@@ -4,6 +4,7 @@ import struct
 import zlib
 
 import imagecodecs
+import numpy as np
 from PIL import Image
 
 from deconas_plugin.data.images.exif import read_exif
@@ -15,6 +16,9 @@ PIXELS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
 # Texts that Pillow reads EXIF data or an orientation from.
 TELLING = (b'Raw profile type ', b'XML:com.adobe.xmp')
 MAX_TEXT, MAX_PROFILE = 2**20, 2**26
+COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
+SUB = 1  # the filter
+ROWS_AT_ONCE = 2**23  # bytes
 
 
 def decode_png(content, check):
@@ -44,18 +48,64 @@ def decode_png(content, check):
     return Photo(rgb, pixels[..., -1] if has_alpha else None, is_grey, _profile(chunks), colour, exif), orientation
 
 
-def encode_png(pixels, photo):
-    """bytes: (H, W) or (H, W, 2 to 4) pixels as PNG, with colour, profile and EXIF data of a Photo."""
-    # OpenCV's settings: half the time of level 1 alone.
-    png = imagecodecs.png_encode(pixels, level=1, strategy=imagecodecs.PNG.STRATEGY.RLE,
-                                 filter=imagecodecs.PNG.FILTER.SUB)
-    header = len(SIGNATURE) + 25
-    chunks = [_chunk(name, data) for name, data in photo.colour.items()]
-    if photo.profile:
-        chunks.append(_chunk(b'iCCP', b'ICC profile\0\0' + zlib.compress(photo.profile)))
-    if photo.exif:
-        chunks.append(_chunk(b'eXIf', photo.exif.removeprefix(b'Exif\0\0')))
-    return b''.join([png[:header], *chunks, png[header:]])
+class PngWriter:
+    """A PNG that is written from top to bottom, in memory for a few rows.
+
+    Args:
+        file (BinaryIO): Open for writing.
+        photo (Photo): Of the colour, profile and EXIF data; what pixels it has does not matter.
+        height (int): Rows of the PNG.
+    """
+
+    def __init__(self, file, photo, height):
+        self._file, self._photo, self._height = file, photo, height
+
+    def write(self, top, pixels):
+        """Add rows; the last of them end the file.
+
+        Args:
+            top (int): How many rows are above. With 0, the file begins anew.
+            pixels (ndarray): (rows, W) or (rows, W, 2 to 4), uint8 or uint16.
+        """
+        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+        if top == 0:
+            self._begin(*pixels.shape[1:], pixels.dtype.itemsize)
+        step = max(1, ROWS_AT_ONCE // pixels[:1].nbytes)
+        for start in range(0, len(pixels), step):
+            self._add(self._packer.compress(_filtered(pixels[start:start + step])))
+        if top + len(pixels) == self._height:
+            self._add(self._packer.flush())
+            self._file.write(_chunk(b'IEND', b''))
+
+    def _begin(self, width, channels, itemsize):
+        photo = self._photo
+        # OpenCV's settings: half the time of level 1 alone.
+        self._packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
+        chunks = [_chunk(b'IHDR', struct.pack('>IIBBBBB', width, self._height, 8 * itemsize, COLOUR_TYPES[channels],
+                                              0, 0, 0))]
+        chunks += [_chunk(name, data) for name, data in photo.colour.items()]
+        if photo.profile:
+            chunks.append(_chunk(b'iCCP', b'ICC profile\0\0' + zlib.compress(photo.profile)))
+        if photo.exif:
+            chunks.append(_chunk(b'eXIf', photo.exif.removeprefix(b'Exif\0\0')))
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(b''.join([SIGNATURE, *chunks]))
+
+    def _add(self, packed):
+        if packed:
+            self._file.write(_chunk(b'IDAT', packed))
+
+
+def _filtered(pixels):
+    """ndarray: Rows (rows, W, C) as a PNG packs them: what each sample is more than its left neighbour."""
+    step = pixels[0, 0].nbytes
+    rows = pixels.astype(pixels.dtype.newbyteorder('>'), 'C', copy=False).view(np.uint8).reshape(len(pixels), -1)
+    filtered = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = SUB
+    filtered[:, 1:1 + step] = rows[:, :step]
+    np.subtract(rows[:, step:], rows[:, :-step], out=filtered[:, 1 + step:])
+    return filtered
 
 
 def _chunks(content):

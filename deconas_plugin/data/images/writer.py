@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from deconas_plugin.data.images.png import encode_png
+from deconas_plugin.data.images.png import PngWriter
 from deconas_plugin.errors import DataError
 
 WRITTEN = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
@@ -26,10 +26,10 @@ def encode_photo(photo, suffix='.png'):
     Raises:
         DataError: The format cannot hold the photo; the message is what follows the name of the file.
     """
-    pixels = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY) if photo.is_grey else photo.rgb
-    pixels = np.ascontiguousarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
+    pixels, file = pixels_of(photo), io.BytesIO()
     if suffix == '.png':
-        return encode_png(pixels, photo)
+        PngWriter(file, photo, len(pixels)).write(0, pixels)
+        return file.getvalue()
     if _is_described_by_chunks(photo):
         raise DataError('has colours that only a PNG can describe (by its chunks cICP or gAMA); write a .png')
     if photo.alpha is not None and WRITTEN[suffix] == 'JPEG':
@@ -37,7 +37,6 @@ def encode_photo(photo, suffix='.png'):
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     settings = {'JPEG': {'quality': 95, 'subsampling': 0}, 'WEBP': {'lossless': True, 'exact': True}}[WRITTEN[suffix]]
-    file = io.BytesIO()
     try:
         Image.fromarray(pixels).save(
             file, WRITTEN[suffix], **settings, icc_profile=photo.profile, exif=photo.exif or b'')
@@ -45,6 +44,12 @@ def encode_photo(photo, suffix='.png'):
         raise DataError(f'cannot be written as {WRITTEN[suffix]} ({" ".join(str(error).split())}); write a .png'
                         ) from error
     return file.getvalue()
+
+
+def pixels_of(photo):
+    """ndarray: (H, W) or (H, W, 2 to 4), grey or RGB and alpha, as files hold them."""
+    pixels = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY) if photo.is_grey else photo.rgb
+    return np.ascontiguousarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
 
 
 def _is_described_by_chunks(photo):
