@@ -51,7 +51,9 @@ def test_two_processes_equal_one_on_the_joint_batch(tmp_path):
     one, two = results(tmp_path / 'one'), results(tmp_path / 'two')
     for name in ('net_g_4.pth', 'net_g_latest.pth', 'net_c_latest.pth'):
         for key, weight in one[name]['params'].items():
-            torch.testing.assert_close(two[name]['params'][key], weight, rtol=1e-5, atol=1e-6)
+            # The controller is trained by Adam, which blows a rounding of the rewards up.
+            atol = 1e-5 if name.startswith('net_c') else 1e-6
+            torch.testing.assert_close(two[name]['params'][key], weight, rtol=1e-5, atol=atol)
     for first, second in zip(one['search_history.jsonl'], two['search_history.jsonl'], strict=True):
         assert first['genotype'] == second['genotype']
         assert first['psnr'] == pytest.approx(second['psnr'], abs=1e-3)
