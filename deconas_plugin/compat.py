@@ -1,12 +1,12 @@
 """The only place that works around BasicSR 1.4.2 on today's torch, torchvision and Python.
 
 Every helper looks for the missing feature itself, never for a version number, does nothing where the feature is
-there, and may run again. ``apply`` has to run before the first ``import basicsr`` of the process.
+there, and may run again. ``apply`` has to run before the first ``import basicsr`` of the process. The hook of
+``start_up_hook`` runs this file by itself at every start of Python: it imports the standard library alone.
 """
+import functools
 import importlib
 import sys
-
-import torch
 
 
 def apply() -> None:
@@ -16,7 +16,8 @@ def apply() -> None:
         ImportError: ``distutils`` is missing and setuptools, which supplies it, is not installed.
     """
     _require_distutils()
-    import_torchvision()
+    mend_torchvision()
+    importlib.import_module('torchvision')
     _alias_functional_tensor()
 
 
@@ -30,21 +31,48 @@ def _require_distutils() -> None:
     raise ImportError('BasicSR needs distutils, which setuptools supplies on this Python: pip install setuptools')
 
 
-def import_torchvision() -> None:
-    """Import torchvision, whether its compiled operators load or not."""
+def mend_torchvision() -> None:
+    """From now on ``import torchvision`` works, whether its compiled operators load or not."""
+    if not any(isinstance(finder, TorchvisionFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, TorchvisionFinder())
+
+
+class TorchvisionFinder:
+    """Sees the import of torchvision before the other finders do, and leaves every other import alone."""
+
+    def find_spec(self, name, path=None, target=None):
+        return found_by_later(self, name, path, target, _run_torchvision) if name == 'torchvision' else None
+
+
+def _run_torchvision(run, module):
     # torchvision's compiled operators do not load beside a torch they were not built for, such as a CPU-only torch
     # with the ordinary torchvision. torchvision describes nms and qnms to torch all the same, so that its import ends
     # in "operator torchvision::nms does not exist". BasicSR calls neither: their bare schemas are enough. Only this
     # import tells whether they load; defining a schema before it would clash with torchvision's own.
     try:
-        importlib.import_module('torchvision')
+        run(module)
     except RuntimeError:
+        import torch
         missing = [name for name in ('nms', 'qnms') if not hasattr(torch.ops.torchvision, name)]
         if not missing:
             raise
         for name in missing:
             torch.library.define(f'torchvision::{name}', '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-        importlib.import_module('torchvision')
+        run(module)
+
+
+def found_by_later(finder, name, path, target, execute):
+    """ModuleSpec | None: What the finders after ``finder`` find for the other arguments of ``find_spec``.
+
+    Its module is run by ``execute(run, module)``, where ``run(module)`` does what would be done otherwise.
+    """
+    for later in sys.meta_path[sys.meta_path.index(finder) + 1:]:
+        spec = later.find_spec(name, path, target)
+        if spec is not None:
+            if spec.loader is not None:  # None: a folder that is no package
+                spec.loader.exec_module = functools.partial(execute, spec.loader.exec_module)
+            return spec
+    return None
 
 
 def _alias_functional_tensor() -> None:

@@ -7,6 +7,8 @@ import importlib
 import sys
 from importlib.machinery import ModuleSpec
 
+from deconas_plugin import compat
+
 PACKAGE = 'deconas_plugin'
 # What registers itself in a registry, or adapts BasicSR, when it is imported.
 REGISTERING = ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.controller_arch', 'archs.compared',
@@ -25,8 +27,8 @@ WITHOUT_BASICSR = frozenset(f'{PACKAGE}.{name}' for name in """
     inference.check inference.exported_means inference.load inference.refused_layer inference.runtimes
     inference.tile_memory inference.tile_net registration search search.block_genotype search.choices
     search.genotype search.genotype_text search.search_space upscaling upscaling.jobs upscaling.upscaler utils
-    utils.atomic utils.console utils.device utils.memory utils.precision utils.state_files utils.tiling utils.views
-    utils.weights utils.whole_image_means zoo zoo.catalogue
+    utils.atomic utils.console utils.device utils.memory utils.paths utils.precision utils.state_files utils.tiling
+    utils.views utils.weights utils.whole_image_means zoo zoo.catalogue
 """.split())
 
 _waiting = []
@@ -44,8 +46,9 @@ def register_arch(cls):
 
 def install():
     """Register now, if BasicSR has been imported already, else when it is."""
+    # Whoever needs torchvision, spandrel for one, needs the work-around as BasicSR does.
+    compat.mend_torchvision()
     if 'basicsr' in sys.modules:
-        from deconas_plugin import compat
         compat.apply()
         _register()
     elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -64,46 +67,21 @@ def _register():
 class _Finder:
     """Finds nothing itself, but sees every import before the others do."""
 
-    def __init__(self):
-        self.imports_torchvision = False
-
     def find_spec(self, name, path=None, target=None):
-        if name == 'torchvision' and not self.imports_torchvision:
-            return self._torchvision()
         if name == 'basicsr':
-            return _announced(name, path, target)
+            # With the work-arounds before it, and the registration after it.
+            return compat.found_by_later(self, name, path, target, _run_basicsr)
         if name.startswith(f'{PACKAGE}.') and name not in WITHOUT_BASICSR and 'basicsr' not in sys.modules:
             importlib.import_module('basicsr')
             if name in sys.modules:  # it registers itself, or is needed by what does
                 return ModuleSpec(name, _Imported(sys.modules[name]))
         return None
 
-    def _torchvision(self):
-        # Whoever needs it, spandrel for one, needs the work-around as BasicSR does.
-        from deconas_plugin import compat
-        self.imports_torchvision = True
-        try:
-            compat.import_torchvision()
-        finally:
-            self.imports_torchvision = False
-        return ModuleSpec('torchvision', _Imported(sys.modules['torchvision']))
 
-
-def _announced(name, path, target):
-    """ModuleSpec | None: BasicSR's, with the work-arounds before it and the registration after it."""
-    finders = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
-    spec = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
-    if spec is not None:
-        run = spec.loader.exec_module
-
-        def exec_module(module):
-            from deconas_plugin import compat
-            compat.apply()
-            run(module)
-            _register()
-
-        spec.loader.exec_module = exec_module
-    return spec
+def _run_basicsr(run, module):
+    compat.apply()
+    run(module)
+    _register()
 
 
 class _Imported:

@@ -23,6 +23,11 @@ for name in [name for name in sys.modules if name.partition('.')[0] in {hidden!r
     del sys.modules[name]
 """
 
+# tools/install.sh leaves a hook where it is needed, which would stand in for what is tested here.
+NO_HOOK = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != 'TorchvisionFinder']
+"""
 NO_OPERATORS = """
 import torch
 def refuse(path):
@@ -32,7 +37,7 @@ torch.ops.load_library = refuse
 
 
 def run_fresh(code: str, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, timeout=120,
+    return subprocess.run([sys.executable, '-c', NO_HOOK + code], capture_output=True, text=True, cwd=ROOT, timeout=120,
                           env={**os.environ, 'PYTHONPATH': str(ROOT), **environment})
 
 
@@ -108,6 +113,23 @@ compat['apply']()
 compat['apply']()
 print(torch.ops.torchvision.nms(torch.zeros(1, 4), torch.zeros(1), 0.5).item())
 """) == '0.5'
+
+
+@pytest.mark.parametrize('first', ['', 'deconas_compat'])
+def test_torchvision_imports_wherever_the_plugin_was_imported_before(first):
+    # Also where the hook of tools/install.sh, which is compat by itself, has been there before the plugin.
+    assert output_of(f"""{NO_OPERATORS}
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+if {first!r}:
+    spec = spec_from_file_location({first!r}, {str(COMPAT)!r})
+    spec.loader.exec_module(hook := module_from_spec(spec))
+    hook.mend_torchvision()
+import deconas_plugin
+watching = [type(finder).__name__ for finder in sys.meta_path].count('TorchvisionFinder')
+import torchvision
+print(watching, torchvision.extension._has_ops(), 'basicsr' in sys.modules)
+""") == f'{1 + bool(first)} False False'
 
 
 def test_import_works_after_torchvision_has_failed_in_the_same_process():

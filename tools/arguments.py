@@ -1,6 +1,9 @@
 """What the command lines of several tools share; that of search, train and test is BasicSR's."""
 import argparse
+import re
 import time
+
+from deconas_plugin.utils import paths
 
 
 def at_least(minimum):
@@ -19,15 +22,18 @@ positive = at_least(1)
 
 def option_file(name):
     """str: The type of an argument that names an option file, one of the plugin included."""
-    # Only where one is read: importing the plugin takes seconds, and --help shall not.
-    from deconas_plugin.utils import paths
     return paths.option_file(name)
 
 
-def training_parser(description, examples):
+def examples(text):
+    """str: The examples of ``--help``, with the commands that the user has."""
+    return re.sub(r'python tools/(\w+)\.py', lambda command: paths.tool_command(command[1]), text)
+
+
+def training_parser(description, epilog):
     """argparse.ArgumentParser: For a tool that runs one of BasicSR's pipelines."""
     parser = argparse.ArgumentParser(
-        description=description, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, epilog=examples(epilog), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('-opt', required=True, metavar='FILE', type=option_file,
                         help='option file (YAML), or the name of one that comes with the plugin')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none', help='job launcher')

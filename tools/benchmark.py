@@ -1,7 +1,7 @@
 """Measure models on the test sets; write the results table as Markdown, CSV and JSON, and a chart."""
 import argparse
 
-from deconas_tools.arguments import at_least, positive
+from deconas_tools.arguments import at_least, examples, positive
 
 EXAMPLES = """examples:
   bicubic, a trained network, and the rows that the paper reports:
@@ -28,7 +28,7 @@ Exit code: 0 all well, 2 something cannot be used (the message says what).
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+    parser = argparse.ArgumentParser(description=__doc__, epilog=examples(EXAMPLES),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('models', nargs='*', metavar='MODEL', help='"bicubic", a zoo name or [NAME=]weights')
     parser.add_argument('-opt', action='append', default=[], metavar='FILE',

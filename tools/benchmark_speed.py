@@ -1,6 +1,8 @@
 """Measure how fast training, search, inference and data loading are on this machine, against BasicSR's own ways."""
 import argparse
 
+from deconas_tools.arguments import examples
+
 PARTS = ('training', 'inference', 'backends', 'supernet', 'controller', 'data', 'growth', 'schedule')
 EXTRA_PARTS = ('auto', )
 EXAMPLES = """examples:
@@ -26,7 +28,7 @@ Exit code: 0 all well, 2 something cannot be used (the message says what).
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+    parser = argparse.ArgumentParser(description=__doc__, epilog=examples(EXAMPLES),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--only', nargs='+', metavar='PART', choices=PARTS + EXTRA_PARTS, default=PARTS,
                         help=f'some of {", ".join(PARTS + EXTRA_PARTS)} (default: all but auto)')

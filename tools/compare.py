@@ -1,6 +1,8 @@
 """Draw the box of an image as HR, bicubic and other methods show it, side by side, as one PNG."""
 import argparse
 
+from deconas_tools.arguments import examples
+
 EXAMPLES = r"""examples:
   two trained networks beside HR and bicubic:
     python tools/compare.py datasets/Set14/GTmod2/barbara.png --box 440,60,80,60 \
@@ -16,7 +18,7 @@ Exit code: 0 all well, 2 something cannot be used (the message says what).
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+    parser = argparse.ArgumentParser(description=__doc__, epilog=examples(EXAMPLES),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('image', metavar='HR', help='the original')
     parser.add_argument('methods', nargs='*', metavar='[NAME=]PATH', help='weights (.pth, .safetensors) of a derived '

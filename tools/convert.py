@@ -1,7 +1,7 @@
 """Convert the weights of a trained DeCoNASNet, or public ones of a network in the paper's table."""
 import argparse
 
-from deconas_tools.arguments import positive
+from deconas_tools.arguments import examples, positive
 
 EXAMPLES = """examples:
   for tools that read .safetensors:
@@ -23,7 +23,7 @@ A .pth holds params, as BasicSR writes it. Of a .pth with params_ema, those are 
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', nargs='?', metavar='WEIGHTS', help='weight file or name in the model zoo')
     parser.add_argument('target', nargs='?', metavar='TARGET', help='.pth, .safetensors, .onnx, or .param for ncnn')
     parser.add_argument('--fused', action='store_true',

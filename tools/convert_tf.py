@@ -1,6 +1,8 @@
 """Convert weights of the reference implementation (TensorFlow 1) to a DeCoNASNet."""
 import argparse
 
+from deconas_tools.arguments import examples
+
 EXAMPLES = """examples:
   from a checkpoint, by its name without ending; tensorflow has to be installed:
     python tools/convert_tf.py outputs/x2/model.ckpt-931000 DeCoNASNet_x2_reference.pth
@@ -13,7 +15,7 @@ EXAMPLES = """examples:
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', metavar='SOURCE', help='checkpoint without ending, or .npz')
     parser.add_argument('target', metavar='TARGET', help='.pth or .safetensors')
     parser.add_argument('--genotype', metavar='BITS',

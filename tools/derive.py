@@ -1,7 +1,7 @@
 """Derive a network from a search, within a budget if you give one. The search itself is not run again."""
 import argparse
 
-from deconas_tools.arguments import at_least, positive
+from deconas_tools.arguments import at_least, examples, positive
 
 EXAMPLES = """examples:
   the best network of a search:
@@ -18,7 +18,7 @@ EXAMPLES = """examples:
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('experiment', metavar='FOLDER', help='experiment folder of a search')
     parser.add_argument('--name', default='derived', help='folder for the files, inside it (default: derived)')
     parser.add_argument('--iteration', type=positive, metavar='N', help='checkpoint (default: the latest)')

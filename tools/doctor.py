@@ -1,6 +1,8 @@
 """Check, within two minutes, that training works on this machine's GPU or CPU as it should."""
 import argparse
 
+from deconas_tools.arguments import examples
+
 EXAMPLES = """examples:
   the GPU, where there is one, else the CPU:
     python tools/doctor.py
@@ -17,7 +19,7 @@ Exit code: 0 all that is possible here holds, 1 something does not, 2 there is n
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: cuda where there is one)')
     parser.add_argument('--out', metavar='FILE', help='JSON file to write')
     return parser

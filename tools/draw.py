@@ -2,6 +2,8 @@
 import argparse
 from pathlib import Path
 
+from deconas_tools.arguments import examples
+
 EXAMPLES = """examples:
   the published network, as genotype.svg:
     python tools/draw.py DeCoNASNet_x2
@@ -18,7 +20,7 @@ Exit code: 0 drawn, 2 the genotype or the output is not as expected (the message
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+    parser = argparse.ArgumentParser(description=__doc__, epilog=examples(EXAMPLES),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('genotype', nargs='+', metavar='GENOTYPE', help='bits, the name of a published genotype or '
                         'of a network in the model zoo, a genotype.yml, or the weights (.pth, .safetensors) of a '

@@ -18,6 +18,10 @@ where pip is offered one. pip's own settings hold throughout; to offer it an ind
 
   PIP_EXTRA_INDEX_URL=<address of the index> bash tools/install.sh
 
+Where torchvision's compiled operators do not load beside torch, a start-up hook in site-packages,
+deconas-torchvision.pth, lets any program import torchvision without them. Run again when they load, this script
+removes it.
+
 examples:
   python3 -m venv .venv && . .venv/bin/activate && bash tools/install.sh
   bash tools/install.sh --tests && python -m pytest
@@ -162,14 +166,16 @@ import cv2
 import mmengine
 import torch
 import torchvision
+from deconas_plugin import start_up_hook
 
 modules = {'torch': torch, 'torchvision': torchvision, 'basicsr': basicsr, 'mmengine': mmengine, 'opencv': cv2,
            'deconas_plugin': deconas_plugin}
 for name, module in modules.items():
     print(f'    {name:<16}{module.__version__}')
-if not torchvision.extension._has_ops():
-    print("    note: torchvision's compiled operators do not load beside this torch. The plugin needs none of them, but\n"
-          '    what imports torchvision, such as spandrel, has to import deconas_plugin first.')
+hook = start_up_hook.update()
+if hook:
+    print("    note: torchvision's compiled operators do not load beside this torch. The plugin needs none of them; for\n"
+          f'    all else that imports torchvision, {hook} lets it be imported without them.')
 print('    device          ', torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu', sep='')
 EOF
 }

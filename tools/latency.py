@@ -1,7 +1,7 @@
 """Measure the latency of a space's operations on this machine, as a table for the complexity measure ``latency``."""
 import argparse
 
-from deconas_tools.arguments import at_least, option_file, positive
+from deconas_tools.arguments import at_least, examples, option_file, positive
 
 EXAMPLES = """examples:
   what networks of a search cost on the CPU, for a 1280x720 output:
@@ -17,7 +17,7 @@ then set search.latency_table to the file, and search.penalty to a term of type 
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('-opt', required=True, metavar='FILE', type=option_file,
                         help='search options; network_g is the supernet')
     parser.add_argument('--output', required=True, metavar='FILE', help='the table (YAML)')

@@ -1,7 +1,7 @@
 """Train any networks alike, within a budget of Mult-Adds, and rank them; stopped, the same command continues."""
 import argparse
 
-from deconas_tools.arguments import option_file
+from deconas_tools.arguments import examples, option_file
 
 EXAMPLES = """examples:
   the league of networks of at most 25 G Mult-Adds @720p, as often as it takes:
@@ -18,7 +18,7 @@ Exit code: 0 done, or the time of --max-minutes is up; 2 something cannot be use
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('-opt', required=True, metavar='FILE', type=option_file,
                         help='option file (YAML), or the name of one that comes with the plugin')
     parser.add_argument('--output', metavar='FOLDER', help='trainings, and league.md, .csv, .json, .png '

@@ -3,7 +3,7 @@ import argparse
 import os
 import sys
 
-from deconas_tools.arguments import positive
+from deconas_tools.arguments import examples, positive
 
 EXAMPLES = """examples:
   training data at x2, the last 50 images held out for the reward:
@@ -23,7 +23,7 @@ An interrupted run goes on when it is started again. Exit code: 0 all well, 1 so
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+    parser = argparse.ArgumentParser(description=__doc__, epilog=examples(EXAMPLES),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('--hr', metavar='DIR', help='folder of HR images (PNG, JPEG, TIFF, WebP and others; '

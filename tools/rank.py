@@ -1,7 +1,7 @@
 """Does a search's shared-weight score rank networks as training them alone does, and does that agree with itself?"""
 import argparse
 
-from deconas_tools.arguments import at_least, positive
+from deconas_tools.arguments import at_least, examples, positive
 
 EXAMPLES = """examples:
   24 networks of all sizes, 500 steps each with two seeds, into experiments/search_DeCoNAS_x2_quick/rank; the cost is
@@ -20,7 +20,7 @@ def steps(text):
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', metavar='FOLDER', help='experiment folder of a search')
     parser.add_argument('--output', metavar='FOLDER', help='results (default: rank inside it)')
     parser.add_argument('--num', type=at_least(3), default=24, metavar='N', help='networks, at least 3 (default: 24)')

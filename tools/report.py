@@ -1,6 +1,8 @@
 """Write the report of an experiment: one self-contained page, report.html in its folder."""
 import argparse
 
+from deconas_tools.arguments import examples
+
 EXAMPLES = """examples:
   a search, finished or still running:
     python tools/report.py experiments/search_x2
@@ -13,7 +15,7 @@ says why).
 
 
 def build_parser():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES,
+    parser = argparse.ArgumentParser(description=__doc__, epilog=examples(EXAMPLES),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folders', nargs='+', metavar='EXPERIMENT_FOLDER', help='experiments/<name>')
     return parser

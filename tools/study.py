@@ -1,7 +1,7 @@
 """Compare search strategies and spaces, and shared weights with training alone; stopped, the same command continues."""
 import argparse
 
-from deconas_tools.arguments import at_least, positive
+from deconas_tools.arguments import at_least, examples, positive
 
 EXAMPLES = """examples:
   the whole study on the sample photographs, about 40 minutes on two CPU cores:
@@ -18,7 +18,7 @@ EXAMPLES = """examples:
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('-opt', nargs='+', default=['options/search_x2_quick.yml'], metavar='FILE',
                         help='options of a search, or of several with --finals (default: options/search_x2_quick.yml)')
     parser.add_argument('--output', required=True, metavar='FOLDER', help='results; study.md, plots, all pieces')

@@ -1,7 +1,7 @@
 """Upscale images with a trained DeCoNASNet."""
 import argparse
 
-from deconas_tools.arguments import positive
+from deconas_tools.arguments import examples, positive
 
 EXAMPLES = """examples:
   one image, into photo_x2.png beside it, with the best network of the model zoo:
@@ -21,7 +21,7 @@ left alone. Exit code: 0 all well, 1 some images were left out (listed), 2 nothi
 
 def build_parser():
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('paths', nargs='+', metavar='INPUT', help='image, folder of images or pattern in quotes; the '
                         'last of several is the OUTPUT, unless -o names it')
     parser.add_argument('-o', '--output', metavar='OUTPUT', help='folder for the results, or a .png, .jpg or .webp for '

@@ -93,8 +93,8 @@ class DeCoNASPatchDataset(data.Dataset):
     def __getitems__(self, items):
         """Samples of a whole batch, which DataLoader asks for in one call; converted to float32 at once."""
         if self.options.cache == 'cuda':
-            raise OptionError('datasets.train.cache: cuda needs the GpuPatchLoader of tools/train.py and '
-                              'tools/search.py; set cache: disk for other loaders')
+            raise OptionError('datasets.train.cache: cuda needs the GpuPatchLoader of searches and '
+                              'trainings; set cache: disk for other loaders')
         if self.options.phase != 'train':
             return [self._whole_images(index) for index in items]
         size, lq_size = self.patch_sizes(items[0])  # of the whole batch

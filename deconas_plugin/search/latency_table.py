@@ -7,6 +7,7 @@ import yaml
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.choices import PAPER_ACTIVATION, PAPER_ATTENTION
 from deconas_plugin.utils.options import save_options
+from deconas_plugin.utils.paths import tool_command
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,13 @@ class LatencyTable:
             table = cls(**yaml.safe_load(Path(path).read_text(encoding='utf-8')))
         except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
             raise OptionError(f'search.latency_table: {path} is no latency table ({" ".join(str(error).split())}); '
-                              'make one with tools/latency.py') from error
+                              f'make one with {tool_command("latency")}') from error
         if counter is not None:
             sizes = network_sizes(counter)
             keys = {key(part, width) for width, part in searched_parts(counter)}
             if not keys <= table.milliseconds.keys() or sizes != table.network:
                 raise OptionError(f'search.latency_table: {path} was measured for {table.network}, but the search has '
-                                  f'{sizes}; measure again with tools/latency.py')
+                                  f'{sizes}; measure again with {tool_command("latency")}')
         return table
 
     def save(self, path):

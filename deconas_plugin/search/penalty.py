@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from mmengine.registry import Registry
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.utils.paths import tool_command
 
 MEASURES = Registry('complexity measure', scope='deconas')
 
@@ -54,7 +55,7 @@ class Latency(Measure):
         super().__init__(counter)
         if counter.latency_table is None:
             raise OptionError('search.latency_table: missing; the measure latency needs it, make one with '
-                              'tools/latency.py')
+                              f'{tool_command("latency")}')
 
     def value(self, genotype):
         return self.counter.count(genotype).latency

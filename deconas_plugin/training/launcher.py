@@ -1,5 +1,6 @@
 """Starts process groups: NCCL on GPUs, gloo on CPUs, where BasicSR knows NCCL alone."""
 import os
+import sys
 from contextlib import contextmanager
 
 import torch
@@ -7,6 +8,7 @@ import torch.distributed as dist
 from basicsr.utils.dist_util import init_dist
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.utils.paths import typed
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def _start_pytorch(on_gpu, local_rank):
     missing = [name for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT') if name not in os.environ]
     if missing:
         raise OptionError(f'--launcher pytorch: {missing[0]} is not set; start with torchrun --nproc_per_node=N '
-                          'tools/search.py -opt ... --launcher pytorch')
+                          f'{typed(sys.argv[0])} -opt ... --launcher pytorch')
     if on_gpu:
         if local_rank is None:
             local_rank = int(os.environ.get('LOCAL_RANK', os.environ['RANK']))

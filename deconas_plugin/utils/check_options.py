@@ -134,6 +134,7 @@ def _number_hint(value):
 def _check_constructors(opt, task):
     """Sections with a ``type`` hold nothing but keywords of what it names."""
     check_model(_check_type(opt['model_type'], MODEL_REGISTRY, 'model_type'), opt['network_g'])
+    _check_model_heeds(opt)
     for phase, dataset in opt['datasets'].items():
         allowed = ('test', 'val') if task == 'test' else ('train', 'val')
         if phase.split('_')[0] not in allowed:
@@ -198,6 +199,20 @@ def _check_model_serves(opt):
                       ('frequency_opt', bool(opt['train'].get('frequency_opt')))):
         if asks:
             raise OptionError(f'train.{key}: {opt["model_type"]} does not know it; set model_type: DeCoNASModel')
+
+
+def _check_model_heeds(opt):
+    """Raise an OptionError for options other than their defaults that a model of BasicSR itself would ignore."""
+    model = MODEL_REGISTRY.get(opt['model_type'])
+    if not model.__module__.startswith('basicsr.'):
+        return
+    for place in ('train.precision', 'train.compile', 'train.grad_clip', 'train.skip_loss_over', 'val.precision',
+                  'val.bicubic'):
+        section, name = place.split('.')
+        value = (opt.get(section) or {}).get(name)
+        if value not in (None, False, 'float32'):  # float32 is all that they compute
+            raise OptionError(f'{place}: {opt["model_type"]} ignores it, got {value!r}; set model_type: DeCoNASModel, '
+                              'or leave it out')
 
 
 def _registered(registry):

@@ -10,6 +10,7 @@ from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.utils.check_weights import check_weights
+from deconas_plugin.utils.paths import tool_command
 from deconas_plugin.utils.trial_build import refusals
 
 
@@ -67,7 +68,7 @@ def _check_strategy(opt, space, counter):
 def _check_derivation(derive, counter):
     if derive.get('max_latency') is not None and counter.latency_table is None:
         raise OptionError(f'derive.max_latency: expected search.latency_table with it, got {derive["max_latency"]!r} '
-                          'alone; make a table with tools/latency.py, or leave it out')
+                          f'alone; make a table with {tool_command("latency")}, or leave it out')
     floor = counter.count(counter.nothing).figures()
     for name in ('params', 'mult_adds'):
         limit = derive.get(f'max_{name}')

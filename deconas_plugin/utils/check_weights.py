@@ -5,6 +5,7 @@ from basicsr.utils.registry import MODEL_REGISTRY
 
 from deconas_plugin.errors import OptionError, WeightsError
 from deconas_plugin.models.checkpointing import CheckpointMixin
+from deconas_plugin.utils.paths import tool_command
 from deconas_plugin.utils.state_files import load_state
 from deconas_plugin.utils.weights import check_state
 
@@ -31,7 +32,7 @@ def check_weights(opt, networks):
             raise OptionError(f'{key}: {given} does not exist; train it first, or name another file')
         if not reads_all and file.suffix != '.pth':
             raise OptionError(f'{key}: {opt["model_type"]} reads .pth files alone, got {given!r}; set model_type: '
-                              'DeCoNASModel, or convert it with tools/convert.py')
+                              f'DeCoNASModel, or convert it with {tool_command("convert")}')
         param_key = opt['path'].get('param_key_g', 'params') if network == 'network_g' else 'params'
         try:
             state, found = load_state(file, (param_key, 'params'))

@@ -7,6 +7,7 @@ from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.genotype_buffer import decode_genotype, decode_residual
 from deconas_plugin.archs.network_options import is_fused, network_options, tail_of, upscale_of
 from deconas_plugin.errors import DeCoNASError, WeightsError
+from deconas_plugin.utils.paths import tool_command
 from deconas_plugin.utils.state_files import load_state
 from deconas_plugin.zoo.catalogue import load_zoo
 
@@ -78,16 +79,17 @@ def check_state(net, state, source='weights'):
 
 # What has to be done with weights of a kind where others are needed.
 REMEDIES = {
-    'of a merged network, for inference alone (tools/convert.py --fused)': 'take the file that they were made from',
+    'of a merged network, for inference alone': 'take the file that they were made from',
     'of a supernet, which hold no genotype': 'derive a network from them first',
-    'of a network that is not merged': 'merge it: tools/convert.py --fused',
+    'of a network that is not merged': 'merge it: {convert} --fused',
 }
 
 
 def _check_kind(state, expected, source):
     found, wanted = _kind(state), _kind(expected)
     if found != wanted and None not in (found, wanted):
-        raise WeightsError(f'{source}: these are weights {found}; {REMEDIES[found]}')
+        remedy = REMEDIES[found].format(convert=tool_command('convert'))
+        raise WeightsError(f'{source}: these are weights {found}; {remedy}')
 
 
 def _kind(state):
