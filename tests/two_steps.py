@@ -135,7 +135,7 @@ def _as_in_a_process_of_its_own(root):
     with mock.patch.object(pipeline, 'write_report', lambda folder: Path(folder, 'report.html')), \
             mock.patch.object(pipeline, 'project_root', lambda: Path(root)), \
             mock.patch.object(paths, 'project_root', lambda: Path(root)), mock.patch.object(os, 'fsync'), \
-            mock.patch.object(torch, 'compile', lambda net: net):
+            mock.patch.object(torch, 'compile', lambda net, **_: net):
         os.chdir(root)
         try:
             yield

@@ -5,7 +5,6 @@ import sys
 import warnings
 from contextlib import contextmanager
 
-from basicsr.utils import get_root_logger
 from tqdm import tqdm
 
 from deconas_plugin.errors import DeCoNASError, Interrupted
@@ -39,6 +38,7 @@ def run_tool(function, *args):
 
 def quiet_console():
     """Leave BasicSR's lines, but for errors, to the log files of the runs that a tool starts."""
+    from basicsr.utils import get_root_logger  # tools that run trained networks need no BasicSR
     for handler in get_root_logger().handlers:
         if type(handler) is logging.StreamHandler:
             handler.setLevel(logging.ERROR)
