@@ -202,7 +202,6 @@ def test_a_search_stops_in_time_too_and_does_not_derive(tmp_path):
     ({'train.frequency_opt': {'type': 'FrequencyLoss'}, 'model_type': 'SRModel'}, 'train.frequency_opt: SRModel does'),
     ({'train.precision': 'bf16', 'model_type': 'SRModel'}, "train.precision: SRModel ignores it, got 'bf16'"),
     ({'train.grad_clip': 1.0, 'model_type': 'SRModel'}, 'train.grad_clip: SRModel ignores it, got 1.0'),
-    ({'val.bicubic': True, 'model_type': 'SRModel'}, 'val.bicubic: SRModel ignores it, got True'),
     ({'train.frequency_opt': {'type': 'FrequencyLos'}}, 'train.frequency_opt.type: .*did you mean FrequencyLoss'),
     ({'train.frequency_share': 2}, 'train.frequency_share: expected at most 1, got 2'),
     ({'train.max_minutes': 0}, 'train.max_minutes: expected more than 0, got 0'),

@@ -206,8 +206,7 @@ def _check_model_heeds(opt):
     model = MODEL_REGISTRY.get(opt['model_type'])
     if not model.__module__.startswith('basicsr.'):
         return
-    for place in ('train.precision', 'train.compile', 'train.grad_clip', 'train.skip_loss_over', 'val.precision',
-                  'val.bicubic'):
+    for place in ('train.precision', 'train.compile', 'train.grad_clip', 'train.skip_loss_over', 'val.precision'):
         section, name = place.split('.')
         value = (opt.get(section) or {}).get(name)
         if value not in (None, False, 'float32'):  # float32 is all that they compute
