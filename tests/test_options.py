@@ -1,5 +1,6 @@
 """Option files: those shipped are valid, and mistakes are named before any folder is made."""
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_shipped_options_are_valid(path, monkeypatch):
 def test_published_options_name_the_published_network():
     for path in SHIPPED:
         opt = load_options(path)
-        if path.name.startswith(('train', 'test')) and '24G' not in path.name:
+        if re.fullmatch(r'(train|test)_DeCoNASNet_x\d(_short|_from_x2)?', path.stem):
             assert opt['network_g']['genotype'] == 'DeCoNASNet_x2'
         scale = int(path.stem.split('_x')[1][0])
         assert opt['scale'] == opt['network_g']['upscale'] == scale

@@ -1,8 +1,9 @@
 """What a derivation leaves behind: genotype, weights, and options that train and test the network as they stand."""
 import inspect
 import json
+import time
 
-from basicsr.utils.misc import mkdir_and_rename
+from basicsr.utils.misc import get_time_str, mkdir_and_rename
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.utils.atomic import save_tensors, save_text
@@ -45,7 +46,7 @@ class DerivationFiles:
             rungs (list[Rung]): Of the halving that chose it, where there was one.
         """
         experiment = self.experiment
-        mkdir_and_rename(str(self.genotype.parent))
+        _archive(self.genotype.parent)
         self.front.mkdir()
         self._write_genotype(best, provenance, self.genotype)
         for number, score in enumerate(front, 1):
@@ -123,3 +124,10 @@ class DerivationFiles:
 def _without_filled_in(dataset):
     # BasicSR's parser adds these to every dataset.
     return {key: value for key, value in dataset.items() if key not in ('phase', 'scale')}
+
+
+def _archive(folder):
+    """Make a folder; one that is there is renamed as BasicSR does, whose names are the same for a whole second."""
+    while folder.exists() and folder.with_name(f'{folder.name}_archived_{get_time_str()}').exists():
+        time.sleep(0.1)
+    mkdir_and_rename(str(folder))
