@@ -39,6 +39,7 @@ def refused(world, task, options):
     ('train', 'datasets.val.persistent_workers', True, 'datasets.val.persistent_workers: only training data'),
     ('train', 'datasets.train.num_worker_per_gpu', 513, 'num_worker_per_gpu: expected at most 512'),
     ('train', 'datasets.train.batch_size_per_gpu', 33, 'dataset_enlarge_ratio: expected an epoch of at least one'),
+    ('train', 'datasets.train.color', 'y', 'datasets.train.color: expected rgb .PairedImageDataset serves others'),
     ('train', 'datasets.val.name', 'a/b', "datasets.val.name: .*'a/b' has '/'"),
     ('train', 'datasets.val_2', 'datasets.val', 'datasets.val_2.name: expected another name than that of datasets.val'),
     ('train', 'logger.save_checkpoint_freq', 0, 'logger.save_checkpoint_freq: expected at least 1, got 0'),

@@ -81,8 +81,9 @@ def _check_epoch(dataset, count, num_gpu):
 def paired_images(name, dataset, scale):
     """tuple[set, int]: Folder and name of every image, and the number of samples."""
     phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
-    # Sizes and pairing do not depend on the colours that PairedImageDataset can convert to.
-    options = PatchOptions.from_opt({**dataset, 'phase': phase, 'scale': scale, 'color': 'rgb'})
+    # Sizes and pairing do not depend on the colours that PairedImageDataset, and it alone, can convert to.
+    others = {} if dataset['type'] == 'DeCoNASPatchDataset' else {'color': 'rgb'}
+    options = PatchOptions.from_opt({**dataset, 'phase': phase, 'scale': scale, **others})
     try:
         lq, gt, _, paths = list_pairs(options)
         sizes = zip(lq.sizes, gt.sizes, strict=True) if options.backend == 'lmdb' else _file_sizes(lq, gt, phase)
