@@ -169,7 +169,7 @@ def test_running_search_is_reported_up_to_its_last_whole_line(tmp_path, no_pictu
     ('search_history.jsonl', {'search', 'trade_off', 'best_ten'}),
     ('bit_probabilities.jsonl', {'bits'}),
     ('timing.json', {'time'}),
-    ('options.yml', {'search', 'bits', 'best_ten'}),
+    ('options.yml', {'search', 'bits', 'best_ten', 'network'}),
     ('derived/genotype.yml', {'result', 'network'}),
     ('derived/net_g_inherited.pth', set()),
     ('train_search_test_20260101_000000.log', {'training'}),
@@ -189,7 +189,7 @@ def test_what_is_broken_is_named_in_its_place(tmp_path, no_pictures, name, secti
     ('search_history.jsonl', {'search', 'trade_off', 'best_ten'}),
     ('bit_probabilities.jsonl', {'bits'}),
     ('timing.json', {'time'}),
-    ('options.yml', {'search', 'bits', 'best_ten', 'options'}),
+    ('options.yml', {'search', 'bits', 'best_ten', 'options', 'network'}),
     ('derived/genotype.yml', set()),  # the search then counts as running
     ('train_search_test_20260101_000000.log', {'training'}),
 ])
