@@ -50,8 +50,8 @@ def test_named_tool_answers_help(tool):
 def test_the_two_commands_are_one_line_each_and_set_up_first(number, last_step):
     block = re.search(rf'^<!-- command {number} -->\n```bash\n(.*?)^```$', README, re.M | re.S).group(1)
     assert block.count('\n') == 1
-    environment, activation, set_up, end = block.strip().split(' && ')
-    assert (environment, activation, end) == ('python3 -m venv .venv', '. .venv/bin/activate', last_step)
+    environment, activation, set_up, *steps = block.strip().split(' && ')
+    assert (environment, activation, steps[-1]) == ('python3 -m venv .venv', '. .venv/bin/activate', last_step)
     assert set_up.startswith('bash tools/install.sh')
 
 
