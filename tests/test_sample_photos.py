@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from deconas_plugin.data import sample_photos
+from deconas_plugin.data import photo_folder
 from deconas_plugin.data.sample_photos import prepare_sample_photos
 from deconas_plugin.errors import DataError
 from tests.test_prepare_data import keys, read_back
@@ -47,7 +47,7 @@ def test_again_and_at_another_scale(photos):
 
 
 def test_without_scikit_image_the_message_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setattr(sample_photos, 'find_spec', lambda name: None)
+    monkeypatch.setattr(photo_folder, 'find_spec', lambda name: None)
     with pytest.raises(DataError, match='pip install scikit-image'):
         prepare_sample_photos(tmp_path)
     assert not list(Path(tmp_path).iterdir())
