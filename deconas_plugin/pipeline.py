@@ -113,13 +113,15 @@ def run_training(task, args, root=None, check=None):
     return opt
 
 
-def checked_options(task, path, changes=None):
+def checked_options(task, path, changes=None, also=None):
     """Read an option file and check it; make the sample photographs first, where it asks for them.
 
     Args:
         task (str): 'search', 'train' or 'test'.
         path (str | Path): The file.
         changes (list[str] | None): ``section:key=value`` of --force_yml.
+        also (Callable[[dict], None] | None): A check of the caller's own, before data are made and networks and losses
+            are built, which may download.
 
     Returns:
         dict: The options, with what they leave out.
@@ -127,7 +129,12 @@ def checked_options(task, path, changes=None):
     Raises:
         DeCoNASError: Options or data cannot be used.
     """
-    return check_options(load_options(path, changes), path, task, _prepare_photos)
+    def prepare(opt):
+        if also:
+            also(opt)
+        _prepare_photos(opt)
+
+    return check_options(load_options(path, changes), path, task, prepare)
 
 
 def _prepare_photos(opt):

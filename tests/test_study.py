@@ -148,6 +148,8 @@ def test_a_study_continues_where_it_was_stopped(project, study_options):  # noqa
 @pytest.mark.parametrize('changes, arguments, message', [
     ({'datasets.train.type': 'PairedImageDataset'}, {}, 'datasets.train.type: expected DeCoNASPatchDataset, .*'
                                                         'got PairedImageDataset'),
+    ({'train.pixel_opt': None, 'train.perceptual_opt': {'type': 'PerceptualLoss', 'layer_weights': {'conv5_4': 1}}}, {},
+     'train.pixel_opt: missing; networks are trained alone with the pixel loss'),
     ({}, {'budget': 7}, r'--budget: expected a multiple of search.num_samples \(3\), got 7'),
     ({'search.strategy.baseline': 'loo'}, {}, 'search.strategy.baseline: expected one of'),
 ])

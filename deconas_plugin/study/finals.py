@@ -63,7 +63,7 @@ class Finals:
         self.output, self.seeds, self.strategies = Path(output), range(seeds), list(dict.fromkeys(strategies))
         self.final_steps, self.budget, self.candidates = final_steps, budget, candidates
         self.supernet_steps, self.halving, self.limits, self.inherit = supernet_steps, halving, limits, inherit
-        self.opts = {Path(path).stem: checked_options('search', path) for path in opts}
+        self.opts = {Path(path).stem: checked_options('search', path, also=check_trains_alone) for path in opts}
         if len(self.opts) < len(opts):
             raise DeCoNASError('-opt: expected files of different names, which are those of the spaces, got '
                                f'{", ".join(map(str, opts))}')
@@ -84,7 +84,6 @@ class Finals:
             raise DeCoNASError(f'--halving: expected fewer weight steps than --supernet-steps ({self.supernet_steps}), '
                                f'of which they are taken, got {self.halving_steps}')
         for space, opt in self.opts.items():
-            check_trains_alone(opt)
             if self.halving:
                 self.halving.check(opt, self.candidates - 1)
             if self.budget % opt['search']['num_samples']:

@@ -49,8 +49,7 @@ class Study:
 
     def __init__(self, opt, output, seeds=5, rank_seeds=2, budget=512, candidates=16, supernet_steps=1000, num=24,
                  steps=300, max_minutes=None):
-        self.opt = checked_options('search', opt)
-        check_trains_alone(self.opt)
+        self.opt = checked_options('search', opt, also=check_trains_alone)
         self.output = Path(output)
         self.seeds, self.rank_seeds = range(seeds), range(min(rank_seeds, seeds))
         self.budget, self.candidates, self.supernet_steps = budget, candidates, supernet_steps
