@@ -222,12 +222,7 @@ class RepConv3x3(DenseConv):
     in the edge-oriented block of ECBSR (Zhang et al., ACM MM 2021) but without their biases. As all of them are linear
     in the weights, these are summed and not the results, so that training takes one convolution too.
     """
-    FILTERS = {
-        'pointwise': ((0, 0, 0), (0, 1, 0), (0, 0, 0)),
-        'sobel_x': ((1, 0, -1), (2, 0, -2), (1, 0, -1)),
-        'sobel_y': ((1, 2, 1), (0, 0, 0), (-1, -2, -1)),
-        'laplacian': ((0, 1, 0), (1, -4, 1), (0, 1, 0)),
-    }
+    FILTERS = ('pointwise', 'sobel_x', 'sobel_y', 'laplacian')
     joined = {'weight': 1, **dict.fromkeys(FILTERS, 1)}
     fuses_into = 'conv3x3'
 
@@ -242,8 +237,18 @@ class RepConv3x3(DenseConv):
 
     def as_dense(self, weights):
         dense = weights['weight']
-        for name, rows in self.FILTERS.items():
-            dense = dense + weights[name] * dense.new_tensor(rows)
+        # Computed where the weights are: a table would be copied there in every step, which no CUDA graph allows.
+        x = torch.arange(-1, 2, dtype=dense.dtype, device=dense.device)
+        y = x.view(3, 1)
+        distance = x.abs() + y.abs()
+        filters = {
+            'pointwise': distance == 0,
+            'sobel_x': (y.abs() - 2) * x,
+            'sobel_y': (x.abs() - 2) * y,
+            'laplacian': (distance == 1).to(dense.dtype) - 4 * (distance == 0),
+        }
+        for name in self.FILTERS:
+            dense = dense + weights[name] * filters[name]
         return dense
 
 
