@@ -68,6 +68,9 @@ def run_test(args):
     for dataset in opt['datasets'].values():
         # BasicSR's prefetcher waits for ever where loading fails, and its tests have no loading processes to keep.
         dataset.update(prefetch_mode=None, persistent_workers=False)
+    if opt['path'].get('pretrain_network_g') is None and opt['network_g'].get('pretrained') is None:
+        print('warning: path.pretrain_network_g: none given, so a network that nothing has trained is tested',
+              file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, Path(args.opt).name)
         save_options(opt, path)

@@ -64,6 +64,7 @@ def edges(key):
         found.append(1e-6)
     if key.kind == 'integer':
         found += [float(number) for number in found if number is not None]
+    found += {'mapping': [{}], 'list': [[]]}.get(key.kind, [])
     return [value for value in found if value is not None]
 
 

@@ -104,7 +104,7 @@ def test_mistakes_are_named(opt, path, value, message):
 @pytest.mark.parametrize('changes, message', [
     ({'search.num_samples': 1}, 'search.num_samples: expected at least 2 for the baseline leave_one_out, got 1'),
     ({'search.strategy.baseline': 'loo'}, 'search.strategy.baseline: expected one of moving_average, leave_one_out'),
-    ({'search.strategy.lr': -1.0}, 'search.strategy: .*Invalid learning rate: -1.0'),
+    ({'search.strategy.lr': -1.0}, 'search.strategy.lr: expected more than 0, got -1.0'),
     ({'search.strategy': {'type': 'evolution', 'population': 4, 'tournament': 5}},
      r'search.strategy.tournament: expected 1 to search.strategy.population \(4\), got 5'),
     ({'network_c.tanh_constant': -1}, '^network_c.tanh_constant: expected a positive number'),

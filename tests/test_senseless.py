@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from run_fixture import log, run, search_options, train_options
+from test_option_files import changed
+from two_steps import base_options, run_two_steps
 
 from deconas_plugin.search.derive import Budget, derive
 from deconas_plugin.search.experiment import SearchExperiment
@@ -22,6 +24,57 @@ def searched(tmp_path_factory):
     root = tmp_path_factory.mktemp('searched')
     run('search', root, search_options(root))
     return root / 'experiments/tiny'
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    """Where runs happen, and base options by task."""
+    root = tmp_path_factory.mktemp('runs')
+    return root, base_options(root / 'data')
+
+
+COSINE = {'type': 'CosineAnnealingRestartLR', 'periods': [2], 'eta_min': 0.01}
+
+
+@pytest.mark.parametrize('task, place, value, message', [
+    ('train', 'train.warmup_iter', 2, 'train.warmup_iter: expected less than total_iter = 2, got 2; the learning rate'),
+    ('search', 'derive.train.warmup_iter', 3, 'derive.train.warmup_iter: expected less than total_iter = 2, got 3'),
+    ('train', 'train.optim_g.lr', 0, 'train.optim_g.lr: expected a number above 0, got 0'),
+    ('train', 'train.optim_g.lr', True, 'train.optim_g.lr: expected a number above 0, got True'),
+    ('train', 'train.optim_g.maximize', True, 'train.optim_g.maximize: expected false, got true'),
+    ('train', 'train.pixel_opt.loss_weight', 0, 'train.pixel_opt.loss_weight: expected more than 0, got 0'),
+    ('search', 'derive.train.pixel_opt.loss_weight', -1, 'derive.train.pixel_opt.loss_weight: expected more than 0'),
+    ('train', 'train.frequency_opt', {'type': 'FrequencyLoss', 'loss_weight': 0}, 'train.frequency_opt.loss_weight: '),
+    ('train', 'train.scheduler.gamma', 0, 'train.scheduler.gamma: expected more than 0, got 0'),
+    ('train', 'train.scheduler.milestones', [1.5], 'train.scheduler.milestones: expected weight steps, whole numbers'),
+    ('train', 'train.scheduler.milestones', [-1], 'train.scheduler.milestones: expected weight steps, whole numbers'),
+    ('train', 'train.scheduler', COSINE, 'train.scheduler.eta_min: expected at most optim_g.lr = 0.001, got 0.01'),
+    ('train', 'datasets.train.std', [1, 0, 1], 'datasets.train.std: expected '),
+    ('train', 'path.ignore_resume_networks', ['net_g'], 'path.ignore_resume_networks: expected a list of network_g and'),
+    ('test', 'datasets', {}, 'datasets: expected at least one to test on'),
+    ('search', 'search.strategy.lr', 0, 'search.strategy.lr: expected more than 0, got 0'),
+    ('search', 'search.strategy.entropy_weight', -1, 'search.strategy.entropy_weight: expected at least 0, got -1'),
+    ('search', 'search.strategy.baseline_decay', 1, 'search.strategy.baseline_decay: expected at least 0 and less'),
+    ('search', 'search.strategy', {'type': 'evolution'},
+     'search.strategy.population: expected less than 4, the genotypes that 2 controller rounds score, got 50'),
+    ('search', 'search.penalty', [{'type': 'params', 'weight': 1., 'target': 1e6}],
+     'search.penalty: params: the target 1e+06 is not below 8279, which the largest network of the space costs'),
+])
+def test_what_would_train_nothing_is_refused(world, task, place, value, message):
+    outcome = run_two_steps(task, changed(world[1][task], place, value), world[0])
+    assert outcome.code == 2 and outcome.is_fine and outcome.error.startswith(message), outcome
+
+
+def test_no_metrics_are_as_good_as_none(world):
+    for task in ('train', 'test'):
+        outcome = run_two_steps(task, changed(world[1][task], 'val.metrics', {}), world[0])
+        assert outcome.code == 0, outcome.error
+
+
+def test_an_untrained_network_is_not_tested_in_silence(world):
+    for value, says in ((None, True), (world[1]['test']['path']['pretrain_network_g'], False)):
+        outcome = run_two_steps('test', changed(world[1]['test'], 'path.pretrain_network_g', value), world[0])
+        assert outcome.code == 0 and ('a network that nothing has trained' in outcome.said) == says
 
 
 @pytest.mark.parametrize('changes, key', [

@@ -9,7 +9,7 @@ import signal
 import time
 import traceback
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -82,11 +82,13 @@ class Outcome:
         error (str): Its line, or the traceback.
         touched (bool): Whether anything changed where runs leave what they do.
         seconds (float): How long it took.
+        said (str): What it wrote to the shell.
     """
     code: int
     error: str
     touched: bool
     seconds: float
+    said: str = field(repr=False)
 
     @property
     def is_fine(self):
@@ -119,7 +121,7 @@ def run_two_steps(task, options, root):
             code, error = 1, traceback.format_exc()
     if code == 2:
         error = said.getvalue().rpartition('error: ')[2].rstrip('\n')
-    return Outcome(code, error, _contents(root) != before, time.monotonic() - started)
+    return Outcome(code, error, _contents(root) != before, time.monotonic() - started, said.getvalue())
 
 
 @contextlib.contextmanager

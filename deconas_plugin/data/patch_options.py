@@ -96,7 +96,8 @@ class PatchOptions:
         self._require(self.color == 'rgb', 'color', 'rgb (PairedImageDataset serves others)')
         for key in ('mean', 'std'):
             self._require(getattr(self, key) is None or _is_colour(getattr(self, key)), key, 'three numbers (RGB)')
-        self._require((self.mean is None) == (self.std is None), 'std', 'mean and std, or neither,')
+        self._require((self.mean is None) == (self.std is None), 'std', 'mean and std, or neither')
+        self._require(self.std is None or 0 not in self.std, 'std', 'numbers other than 0, as it divides')
         if self.phase == 'train':
             self._require(_is_count(self.gt_size) and self.gt_size % self.scale == 0, 'gt_size',
                           f'a multiple of the scale, {self.scale}')

@@ -105,8 +105,11 @@ class Penalty:
 
 
 def _check_target(measure, name, target):
-    floor = measure.value(measure.counter.nothing)
+    floor, most = measure.value(measure.counter.nothing), measure.value(measure.counter.everything)
     if target < floor:
         raise OptionError(f'search.penalty: {name}: the target {target:.4g} is below {floor:.4g}, which the smallest '
                           f'network of the space costs with num_feat {measure.counter.widths[0]}; raise it, or lower '
                           'network_g.num_feat or num_block')
+    if target >= most:
+        raise OptionError(f'search.penalty: {name}: the target {target:.4g} is not below {most:.4g}, which the largest '
+                          'network of the space costs, so nothing would be charged; lower it, or leave the term out')

@@ -38,6 +38,12 @@ class Reinforce(SearchStrategy):
                  normalize=False):
         if baseline not in BASELINES:
             raise OptionError(f'search.strategy.baseline: expected one of {", ".join(BASELINES)}, got {baseline!r}')
+        for name, value, holds, expected in (('lr', lr, lr > 0, 'more than 0'),
+                                             ('baseline_decay', baseline_decay, 0 <= baseline_decay < 1,
+                                              'at least 0 and less than 1'),
+                                             ('entropy_weight', entropy_weight, entropy_weight >= 0, 'at least 0')):
+            if not holds:
+                raise OptionError(f'search.strategy.{name}: expected {expected}, got {value!r}')
         self.controller = controller
         self.optimizer = torch.optim.Adam(controller.parameters(), lr)
         self.baseline = baseline

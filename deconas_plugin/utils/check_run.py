@@ -14,6 +14,7 @@ from deconas_plugin.utils.memory import total_memory
 
 # Loading processes of a GPU: more would take minutes to start, and wait for each other.
 MOST_WORKERS, WORKERS_PER_CORE = 32, 8
+NETWORKS = 'network_g', 'network_c'
 # Beyond any use, and small enough to be built.
 MOST_OF = {'num_feat': 4096, 'num_block': 256, 'num_layer': 32, 'num_in_ch': 64, 'num_out_ch': 64, 'num_hidden': 4096,
            'num_lstm_layer': 32}
@@ -34,8 +35,11 @@ def check_run(opt, task):
     for phase, dataset in opt['datasets'].items():
         _check_loader(dataset, f'datasets.{phase}', phase == 'train', opt['num_gpu'])
     _check_validation(opt, task)
+    if task == 'test' and not opt['datasets']:
+        raise OptionError('datasets: expected at least one to test on, test_1 for example, got {}')
     if task != 'test':
         _check_resume_state(opt['path'].get('resume_state'))
+        _check_ignored(opt['path'].get('ignore_resume_networks'))
         _check_logger(opt['logger'])
     if task == 'search':
         reward_dataset = opt['search']['reward']['dataset']
@@ -51,6 +55,13 @@ def _check_resume_state(path):
     """Raise an OptionError unless the training state that ``path.resume_state`` names is there."""
     if path is not None and not Path(path).expanduser().is_file():
         raise OptionError(f'path.resume_state: {path} does not exist; train it first, or name another file')
+
+
+def _check_ignored(names):
+    """Raise an OptionError unless ``path.ignore_resume_networks`` names networks; BasicSR would pass over others."""
+    for name in names or ():
+        if name not in NETWORKS:
+            raise OptionError(f'path.ignore_resume_networks: expected a list of {" and ".join(NETWORKS)}, got {names!r}')
 
 
 def check_model(model, network):

@@ -1,4 +1,6 @@
 """Tries the parts of a search that would otherwise show hours after its start that they do not take their options."""
+import inspect
+
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -8,7 +10,7 @@ from deconas_plugin.search.halving import HalvingOptions
 from deconas_plugin.search.pareto import pareto_front
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Score
-from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.search.strategy import STRATEGIES, build_strategy
 from deconas_plugin.utils.check_weights import check_weights
 from deconas_plugin.utils.paths import tool_command
 from deconas_plugin.utils.trial_build import refusals
@@ -34,10 +36,11 @@ def check_search(opt, supernet):
 
 
 def check_rounds(opt):
-    """Check that a search gets to a controller round, without which its controller is as random as at the start.
+    """Check that a search gets to a controller round, without which its controller is as random as at the start, and
+    scores more genotypes than the random ones that a population begins with.
 
     Raises:
-        OptionError: There is none within its weight steps.
+        OptionError: It does not within its weight steps.
     """
     search, total = opt['search'], opt['train']['total_iter']
     first = (search['warmup_iter'] // search['controller_freq'] + 1) * search['controller_freq']
@@ -46,6 +49,15 @@ def check_rounds(opt):
         raise OptionError(f'search.{key}: expected a controller round within train.total_iter = {total}, and '
                           f'with warmup_iter = {search["warmup_iter"]} and controller_freq = '
                           f'{search["controller_freq"]} the first comes at {first}; lower {key}, or raise total_iter')
+    rounds = total // search['controller_freq'] - search['warmup_iter'] // search['controller_freq']
+    scored = rounds * search['controller_steps'] * search['num_samples']
+    keywords = inspect.signature(STRATEGIES.get(search['strategy']['type'])).parameters
+    if 'population' in keywords:
+        population = search['strategy'].get('population', keywords['population'].default)
+        if population >= scored:
+            raise OptionError(f'search.strategy.population: expected less than {scored}, the genotypes that {rounds} '
+                              f'controller rounds score, got {population}; all of them would be random. Lower it, or '
+                              'raise search.controller_steps or num_samples')
 
 
 def _check_strategy(opt, space, counter):

@@ -105,6 +105,8 @@ def _fill_training(train):
 
 
 def _fill_metrics(val):
+    if isinstance(val, dict) and val.get('metrics') == {}:
+        val['metrics'] = None  # BasicSR would take the best of none
     if isinstance(val, dict) and isinstance(val.get('metrics'), dict):
         val['metrics'] = dict(val['metrics'])
         for name in val['metrics']:

@@ -120,7 +120,7 @@ PATH = {
     'strict_load_g': boolean('Whether every weight must fit', True),
     'pretrain_network_c': text('Controller weights to start from', None),
     'resume_state': text('Training state to continue from', None),
-    'ignore_resume_networks': Key('any', 'Networks that keep their pretrained weights when resuming', None),
+    'ignore_resume_networks': Key('list', 'Networks that keep their pretrained weights when resuming', None),
 }
 
 VAL = {

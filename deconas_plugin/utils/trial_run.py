@@ -13,6 +13,7 @@ from basicsr.utils.registry import DATASET_REGISTRY, LOSS_REGISTRY
 
 from deconas_plugin.errors import OptionError
 from deconas_plugin.training.schedules import WarmupCosineLR
+from deconas_plugin.utils.check_sense import LOSSES, check_sense
 from deconas_plugin.utils.trial_build import SCHEDULERS, build, refusals
 
 # Sides of images: for losses, and for metrics, of which NIQE looks at blocks of 96.
@@ -37,9 +38,10 @@ def try_training(train, name):
         optimizer.step()
     _try_scheduler(train, name, optimizer)
     with torch.random.fork_rng(devices=[]):
-        for key in ('pixel_opt', 'frequency_opt', 'perceptual_opt'):
+        for key in LOSSES:
             if train.get(key):
                 _try_loss(train[key], f'{name}.{key}', pair=key == 'perceptual_opt')
+    check_sense(train, name)
 
 
 def _try_scheduler(train, name, optimizer):
