@@ -1,12 +1,13 @@
 """BasicSR 1.4.2 imports on the installed torch, torchvision and Python, and the traps are told apart from real faults.
 
-Each case needs an interpreter that has imported nothing yet, so each runs in a fresh one.
+Each case needs an interpreter that has imported nothing of them yet, so each runs in a fresh one.
 """
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import fresh_fixture
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,19 +37,20 @@ torch.ops.load_library = refuse
 """
 
 
-def run_fresh(code: str, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, '-c', NO_HOOK + code], capture_output=True, text=True, cwd=ROOT, timeout=120,
-                          env={**os.environ, 'PYTHONPATH': str(ROOT), **environment})
+def run_fresh(code, **environment):
+    return fresh_fixture.run_fresh(NO_HOOK + code, environment={**os.environ, **environment})
 
 
-def output_of(code: str, **environment: str) -> str:
-    process = run_fresh(code, **environment)
-    assert process.returncode == 0, process.stderr
-    return process.stdout.strip()
+def output_of(code):
+    return fresh_fixture.output_of(NO_HOOK + code)
 
 
 def test_plugin_import_makes_basicsr_importable():
-    assert output_of('import deconas_plugin, basicsr; print(basicsr.__version__)') == '1.4.2'
+    # The one case in an interpreter that has imported nothing at all.
+    code = NO_HOOK + 'import deconas_plugin, basicsr; print(basicsr.__version__)'
+    process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, timeout=120,
+                             env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    assert process.stdout == '1.4.2\n', process.stderr
 
 
 def test_gray_conversion_of_basicsr_is_the_one_of_torchvision():

@@ -1,8 +1,8 @@
 """What a process on a CPU keeps of the memory that tensors freed."""
-import subprocess
 import sys
 
 import pytest
+from fresh_fixture import output_of
 
 MEBIBYTE = 2**20
 SCRIPT = """
@@ -25,5 +25,4 @@ print(resident() - before)
 @pytest.mark.skipif(sys.platform != 'linux', reason='glibc only')
 @pytest.mark.parametrize('keep', [False, True])
 def test_freed_memory_stays_with_the_process_if_asked_for(keep):
-    run = subprocess.run([sys.executable, '-c', SCRIPT.format(keep=keep)], capture_output=True, text=True, check=True)
-    assert (int(run.stdout) > 48 * MEBIBYTE) == keep
+    assert (int(output_of(SCRIPT.format(keep=keep))) > 48 * MEBIBYTE) == keep

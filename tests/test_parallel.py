@@ -1,12 +1,12 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from fresh_fixture import output_of
 
 from deconas_plugin.data.parallel import ordered_map, progress
 from deconas_plugin.errors import DataError
@@ -85,6 +85,4 @@ cv2.setNumThreads(2)
 cv2.resize(numpy.zeros((4000, 4000), numpy.float32), (100, 100), interpolation=cv2.INTER_CUBIC)
 print(list(ordered_map(abs, [-1, -2, -3], 2)), cv2.getNumThreads())
 """
-    process = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=120, check=True,
-                             env={**os.environ, 'PYTHONPATH': str(Path(__file__).resolve().parents[1])})
-    assert process.stdout.split('\n')[0] == '[1, 2, 3] 2'
+    assert output_of(script).split('\n')[0] == '[1, 2, 3] 2'

@@ -3,13 +3,13 @@ import io
 import os
 import pty
 import re
-import subprocess
-import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_fixture import run_fresh
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
@@ -21,31 +21,34 @@ ROOT = Path(__file__).resolve().parent.parent
 COLOUR = re.compile(r'\x1b\[[\d;]*(?<![\d])(3\d|4\d|9\d|10\d)[\d;]*m')
 
 
-def command(folder):
-    return [sys.executable, str(ROOT / 'tests' / 'progress_run.py'), str(folder / 'train.log'), '25', '10']
-
-
-def environment(**changes):
+def start(folder, stdio=None, **changes):
+    """subprocess.CompletedProcess: Of a run of 25 iterations."""
     kept = {key: value for key, value in os.environ.items() if key not in ('NO_COLOR', 'FORCE_COLOR')}
-    return {**kept, 'PYTHONPATH': str(ROOT), 'TERM': 'xterm-256color', 'COLUMNS': '100', 'LINES': '40', **changes}
+    environment = {**kept, 'TERM': 'xterm-256color', 'COLUMNS': '100', 'LINES': '40', **changes}
+    code = (ROOT / 'tests/progress_run.py').read_text()
+    return run_fresh(code, str(folder / 'train.log'), '25', '10', stdio=stdio, environment=environment)
 
 
 def run_on_terminal(folder, **changes):
     """str: All that a terminal is sent."""
     reader, writer = pty.openpty()
-    process = subprocess.Popen(command(folder), stdin=writer, stdout=writer, stderr=writer, env=environment(**changes))
-    os.close(writer)
     sent = io.BytesIO()
-    while True:
-        try:
-            block = os.read(reader, 65536)
-        except OSError:  # Linux reports the end of a terminal so
-            break
-        if not block:
-            break
-        sent.write(block)
+
+    def read():
+        while True:
+            try:
+                block = os.read(reader, 65536)
+            except OSError:  # Linux reports the end of a terminal so
+                return
+            sent.write(block)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    process = start(folder, os.ttyname(writer), **changes)
+    os.close(writer)
+    reading.join()
     os.close(reader)
-    assert process.wait(60) == 0
+    assert process.returncode == 0, sent.getvalue()
     return sent.getvalue().decode()
 
 
@@ -53,8 +56,7 @@ def run_on_terminal(folder, **changes):
 def plain(tmp_path_factory):
     """tuple: A run whose output goes to files, and its log; with FORCE_COLOR as many CI services set it."""
     folder = tmp_path_factory.mktemp('plain')
-    process = subprocess.run(command(folder), capture_output=True, text=True, timeout=120,
-                             env=environment(FORCE_COLOR='1'))
+    process = start(folder, FORCE_COLOR='1')
     assert process.returncode == 0, process.stderr
     return process, (folder / 'train.log').read_text()
 

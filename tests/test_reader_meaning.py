@@ -94,6 +94,12 @@ def test_deep_jpeg2000(bits, channels):
     assert channels < 4 or np.array_equal(photo.alpha, expected[..., 3])
 
 
+def test_signed_jpeg2000():
+    values = samples(3, 16)
+    content = imagecodecs.jpeg2k_encode((values.astype(np.int32) - 2**15).astype(np.int16), level=0, reversible=True)
+    assert np.array_equal(decode_photo(content, 'x').rgb, values)
+
+
 @pytest.mark.parametrize('bits', [10, 12])
 def test_deep_avif(bits):
     values = np.full((16, 24, 3), (100, 2**bits - 1, 2**(bits - 1)), np.uint16)
@@ -227,6 +233,8 @@ def test_hidden_pixels_take_the_nearest_colour(dtype):
     (tiff(samples(3, 8).astype(np.float32), photometric='rgb'), 'got IEEEFP of 32 bits'),
     (tiff(samples(3, 8).astype(np.uint32), photometric='rgb'), 'got UINT of 32 bits'),
     (tiff(samples(3, 8).astype(np.int16), photometric='rgb'), 'got INT of 16 bits'),
+    (tiff(samples(4, 8), photometric='separated', extratags=[(332, 'H', 1, 2, True)]), 'got other inks'),
+    (tiff(samples(6, 8), photometric='separated', extratags=[(334, 'H', 1, 6, True)]), 'got other inks'),
     (tiff(samples(3, 16), photometric='cielab'), 'CIELAB of 16 bits'),
     (tiff(np.zeros((4, 32, 32), np.uint8), photometric='minisblack', volumetric=True, tile=(16, 16, 16)), 'a volume'),
 ])

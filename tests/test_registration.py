@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fresh_fixture import output_of
 
 from deconas_plugin.registration import WITHOUT_BASICSR
 
@@ -17,14 +18,8 @@ assert 'DeCoNASModel' in MODEL_REGISTRY and 'DeCoNASPatchDataset' in DATASET_REG
 """
 
 
-def run_fresh(code):
-    process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, timeout=300,
-                             env={**os.environ, 'PYTHONPATH': str(ROOT)})
-    assert process.returncode == 0, process.stderr
-
-
 def test_running_networks_needs_no_basicsr():
-    run_fresh(f"""
+    code = f"""
 import importlib, sys
 for name in {sorted(WITHOUT_BASICSR)!r}:
     importlib.import_module(name)
@@ -34,7 +29,10 @@ import basicsr
 {IS_REGISTERED}
 import deconas_plugin.archs.deconas_arch as module
 assert module is sys.modules['deconas_plugin.archs.deconas_arch']
-""")
+"""
+    process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, timeout=300,
+                             env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    assert process.returncode == 0, process.stderr
 
 
 def test_the_list_names_modules_that_are_there():
@@ -45,7 +43,7 @@ def test_the_list_names_modules_that_are_there():
 
 def test_basicsr_may_come_first():
     # With the work-arounds that it needs on today's torchvision, from somewhere else than the plugin.
-    run_fresh(f"""
+    output_of(f"""
 import sys
 exec(open('deconas_plugin/compat.py').read(), compat := {{'__name__': 'compat'}})
 compat['apply']()
@@ -56,7 +54,7 @@ import deconas_plugin
 
 @pytest.mark.parametrize('first', ['search.reward', 'models.deconas_model', 'archs.controller_arch', 'pipeline'])
 def test_any_module_may_come_first(first):
-    run_fresh(f"""
+    output_of(f"""
 import sys
 import deconas_plugin.{first} as module
 assert module is sys.modules['deconas_plugin.{first}']

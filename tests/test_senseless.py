@@ -50,7 +50,7 @@ COSINE = {'type': 'CosineAnnealingRestartLR', 'periods': [2], 'eta_min': 0.01}
     ('train', 'train.scheduler.milestones', [-1], 'train.scheduler.milestones: expected weight steps, whole numbers'),
     ('train', 'train.scheduler', COSINE, 'train.scheduler.eta_min: expected at most optim_g.lr = 0.001, got 0.01'),
     ('train', 'datasets.train.std', [1, 0, 1], 'datasets.train.std: expected '),
-    ('train', 'path.ignore_resume_networks', ['net_g'], 'path.ignore_resume_networks: expected a list of network_g and'),
+    ('train', 'path.ignore_resume_networks', ['net_g'], 'path.ignore_resume_networks: expected a list of'),
     ('test', 'datasets', {}, 'datasets: expected at least one to test on'),
     ('search', 'search.strategy.lr', 0, 'search.strategy.lr: expected more than 0, got 0'),
     ('search', 'search.strategy.entropy_weight', -1, 'search.strategy.entropy_weight: expected at least 0, got -1'),

@@ -1,12 +1,11 @@
 """What only Unix or only Linux has is not needed to import anything, and is asked for before it is used."""
 import os
-import subprocess
-import sys
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
+from fresh_fixture import run_fresh
 
 from deconas_plugin.benchmark.peak_memory import PeakMemory
 from deconas_plugin.data import parallel
@@ -50,8 +49,7 @@ def no_proc(monkeypatch):
 
 
 def test_everything_imports_without_modules_of_unix():
-    process = subprocess.run([sys.executable, '-c', IMPORT_ALL, *OURS], cwd=ROOT, capture_output=True, text=True,
-                             env={**os.environ, 'PYTHONPATH': str(ROOT)}, timeout=300)
+    process = run_fresh(IMPORT_ALL, *OURS)
     assert process.returncode == 0, process.stderr[-2000:]
     assert int(process.stdout) == len(OURS) > 150
 

@@ -140,15 +140,18 @@ def test_stems_that_differ_in_the_case_of_letters_alone_are_equal_to_some_disks(
 def test_what_is_passed_over_is_listed(run, capsys):
     make('in/a.png', 'in/deep/b.png')
     os.symlink('gone.png', 'in/b.png')
+    os.mkfifo('in/e.png')  # who opens it waits for a writer
     for name in ('in/._a.png', 'in/c.HEIC', 'in/deep/d.cr2', 'in/notes.txt'):
         with open(name, 'w') as file:
             file.write('x')
     assert run('in', 'out', '--recursive') == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(': ')[1] for line in lines if line.startswith('left out')] == [
-        'in/._a.png', 'in/b.png', 'in/c.HEIC', 'in/deep/d.cr2']
+        'in/._a.png', 'in/b.png', 'in/c.HEIC', 'in/deep/d.cr2', 'in/e.png']
     assert files('out') == ['a.png', 'deep/b.png']
     assert run('in/b.png', 'in/a.png', '-o', 'out2') == 1
+    for name in ('in/b.png', 'in/e.png'):
+        assert run(name, 'x.png') == 1 and f'left out: {name}: ' in capsys.readouterr().out
 
 
 def test_a_name_that_is_no_text(run, capfd):

@@ -71,8 +71,8 @@ def plan_jobs(inputs, output=None, *, suffix=None, ending=None, recursive=False,
         for path in images:
             found.setdefault(path, Path(text) if os.path.isdir(text) else None)
     if output is not None and _is_file_name(output):
-        return [Job(*pair) for pair in zip(found, [_output_file(output, found, suffix, ending)], strict=True)], \
-            passed_over
+        target = _output_file(output, found, suffix, ending)
+        return [Job(source, target) for source in found], passed_over
     _check_folder(output)
     suffix = (f'_x{scale}' if output is None else '') if suffix is None else suffix
     jobs = _name_results(found, output, suffix, ending or '.png')
@@ -177,7 +177,7 @@ def _output_file(output, sources, suffix, ending):
     if found not in WRITTEN:
         raise DataError(f'{output}: cannot write {found}; expected a name that ends in {" ".join(WRITTEN)}, or a '
                         'folder (one with a dot in its name ends in /)')
-    if len(sources) != 1:
+    if len(sources) > 1:
         raise DataError(f'{output}: expected a folder for the results of {len(sources)} images')
     if suffix is not None or ending is not None and WRITTEN[ending] != WRITTEN[found]:
         raise DataError(f'{output}: --suffix and --format are for results in a folder, this name says all')

@@ -61,7 +61,8 @@ def _check_ignored(names):
     """Raise an OptionError unless ``path.ignore_resume_networks`` names networks; BasicSR would pass over others."""
     for name in names or ():
         if name not in NETWORKS:
-            raise OptionError(f'path.ignore_resume_networks: expected a list of {" and ".join(NETWORKS)}, got {names!r}')
+            raise OptionError('path.ignore_resume_networks: expected a list of '
+                              f'{" and ".join(NETWORKS)}, got {names!r}')
 
 
 def check_model(model, network):

@@ -1,5 +1,6 @@
 """How the tools speak: errors in one line, exit codes."""
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -9,14 +10,16 @@ from tqdm import tqdm
 
 from deconas_plugin.errors import DeCoNASError, Interrupted
 
+SIGPIPE = 13  # Windows does not know it
+
 
 def run_tool(function, *args):
     """Run a tool's work.
 
     Returns:
         int: Exit code: what the function returns where that is a number, else 0; 2 after printing the line of a
-        DeCoNASError; 128 and the signal's number after a signal, 130 after Ctrl-C; 0 where the time that was given is
-        up. Other errors are defects and keep their traceback.
+        DeCoNASError; 128 and the signal's number after a signal, 130 after Ctrl-C, 141 where nobody reads the output
+        any more; 0 where the time that was given is up. Other errors are defects and keep their traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # a file's name may hold bytes that are no text
@@ -24,6 +27,7 @@ def run_tool(function, *args):
     warnings.filterwarnings('ignore', module=r'PIL\.')  # about damaged metadata, several lines each
     try:
         code = function(*args)
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except DeCoNASError as error:
         print(f'error: {error}', file=sys.stderr)
@@ -34,6 +38,20 @@ def run_tool(function, *args):
     except KeyboardInterrupt:
         print('interrupted; what is finished is kept', file=sys.stderr)
         return 128 + signal.SIGINT
+    except BrokenPipeError:
+        if not _reader_has_left():
+            raise
+        return 128 + SIGPIPE
+
+
+def _reader_has_left():
+    """bool: Whether what reads our output, such as ``head``, has ended; what is still to be written then goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def quiet_console():

@@ -145,10 +145,12 @@ def _decode_ppm(image, content):
 
 
 def _decode_jpeg2000(image, content):
-    bits = (content[content.find(SIZE_HEADER) + 42] & 127) + 1
+    kind = content[content.find(SIZE_HEADER) + 42]
+    bits, middle = (kind & 127) + 1, 2**(kind & 127) if kind & 128 else 0  # signed numbers have their black below 0
     if bits <= 8 or image.mode not in ('L', 'LA', 'RGB', 'RGBA', 'I;16'):
         return None
-    return imagecodecs.jpeg2k_decode(content), 2**bits - 1
+    pixels = imagecodecs.jpeg2k_decode(content)
+    return (pixels.astype(np.int32) + middle).astype(np.uint16), 2**bits - 1
 
 
 def _decode_avif(image, content):

@@ -14,6 +14,7 @@ SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 # Other TIFFs (YCbCr, L*a*b*, fax) are Pillow's, whose libtiff turns them into RGB.
 PHOTOMETRICS = {'MINISWHITE': 1, 'MINISBLACK': 1, 'RGB': 3, 'PALETTE': 1, 'SEPARATED': 4}
 FAX_AND_OLD_JPEG = (2, 3, 4, 6)
+CMYK = 1  # what the tag InkSet says of these four
 
 logging.getLogger('tifffile').addHandler(logging.NullHandler())  # what it notes on the way comes as our one line
 
@@ -63,6 +64,9 @@ def _decode_page(page, length):
         samples = np.moveaxis(samples, 0, -1)
     if samples.shape != (page.imagelength, page.imagewidth, page.samplesperpixel):
         raise ValueError(f'expected {page.samplesperpixel} channels, got an array of shape {samples.shape}')
+    if page.photometric == tifffile.PHOTOMETRIC.SEPARATED and (
+            page.tags.valueof('InkSet', CMYK) != CMYK or page.tags.valueof('NumberOfInks', 4) != 4):
+        raise ValueError('expected cyan, magenta, yellow and black, got other inks')
     largest, profile = 2**bits - 1, page.tags.valueof('InterColorProfile')
     photometric = page.photometric.name
     colours = PHOTOMETRICS[photometric]
