@@ -45,7 +45,7 @@ def run_tool(function, *args):
 
 
 def _reader_has_left():
-    """bool: Whether what reads our output, such as ``head``, has ended; what is still to be written then goes nowhere."""
+    """bool: Whether what reads our output, as ``head`` does, has ended; the rest of it then goes nowhere."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
