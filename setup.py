@@ -4,8 +4,6 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-TOOLS = ('search', 'derive', 'train', 'test', 'prepare_data', 'draw', 'report', 'benchmark', 'benchmark_speed',
-         'compare', 'convert', 'convert_tf', 'upscale', 'latency', 'rank', 'study', 'league', 'doctor')
 
 
 def version() -> str:
@@ -22,13 +20,14 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     python_requires='>=3.10,<3.13',  # BasicSR 1.4.2 cannot be built from Python 3.13 on
-    packages=[*find_packages(include=['deconas_plugin', 'deconas_plugin.*']), 'deconas_tools', 'deconas_options'],
-    package_dir={'deconas_tools': 'tools', 'deconas_options': 'options'},
+    packages=[*find_packages(include=['deconas_plugin', 'deconas_plugin.*']), 'deconas_options'],
+    package_dir={'deconas_options': 'options'},
     package_data={'deconas_options': ['*.yml', '*.json', '*.md'],
                   'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html', '**/*.css', '**/*.js', 'zoo/*.pth']},
-    entry_points={'console_scripts': [f'deconas-{tool} = deconas_tools.{tool}:main' for tool in TOOLS]},
+    entry_points={'console_scripts': ['deconas = deconas_plugin.commands:main']},
     install_requires=[
         'addict',
+        'argcomplete',
         'basicsr==1.4.2',
         'filelock',
         'imagecodecs',  # PNG and TIFF of every depth

@@ -43,27 +43,27 @@ from deconas_plugin.utils.paths import project_root, shown
 from deconas_plugin.visual.report import write_report
 
 
-def run_search(args, root=None):
+def run_search(path, **keywords):
     """Search, derive, and report. See :func:`run_training`."""
-    opt = run_training('search', args, root, check_rounds)
+    opt = run_training('search', path, check=check_rounds, **keywords)
     if opt['rank'] == 0:
         run_derivation(opt['path']['experiments_root'])
         print(f'Report: {shown(write_report(opt["path"]["experiments_root"]))}')
 
 
-def run_train(args, root=None):
+def run_train(path, **keywords):
     """Train. See :func:`run_training`."""
-    run_training('train', args, root)
+    run_training('train', path, **keywords)
 
 
-def run_test(args):
-    """Test, by BasicSR's pipeline.
+def run_test(path, changes=None, *, launcher='none', auto_resume=False, debug=False):
+    """Test, by BasicSR's pipeline. See :func:`run_training`.
 
     Raises:
         DeCoNASError: Options or data cannot be used; no folder was made.
     """
-    opt = checked_options('test', args.opt, args.force_yml)
-    if args.launcher != 'none' and (opt['num_gpu'] == 0 or not torch.cuda.is_available()):
+    opt = checked_options('test', path, changes)
+    if launcher != 'none' and (opt['num_gpu'] == 0 or not torch.cuda.is_available()):
         raise OptionError('--launcher: BasicSR tests with several processes on GPUs only; leave it out')
     for dataset in opt['datasets'].values():
         # BasicSR's prefetcher waits for ever where loading fails, and its tests have no loading processes to keep.
@@ -72,25 +72,32 @@ def run_test(args):
         print('warning: path.pretrain_network_g: none given, so a network that nothing has trained is tested',
               file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, Path(args.opt).name)
-        save_options(opt, path)
+        copy = Path(folder, Path(path).name)
+        save_options(opt, copy)
         own = sys.argv
-        sys.argv = [own[0], '-opt', str(path), '--launcher', args.launcher]
-        sys.argv += ['--auto_resume'] * args.auto_resume + ['--debug'] * args.debug
+        sys.argv = [own[0], '-opt', str(copy), '--launcher', launcher]
+        sys.argv += ['--auto_resume'] * auto_resume + ['--debug'] * debug
         try:
             basicsr_test(str(project_root()))
         finally:
             sys.argv = own
 
 
-def run_training(task, args, root=None, check=None):
+def run_training(task, path, changes=None, *, root=None, check=None, launcher='none', auto_resume=False, debug=False,
+                 local_rank=None, started=None):
     """Check an option file and train with it, with the files and log lines of BasicSR's ``train_pipeline``.
 
     Args:
         task (str): 'search' or 'train'.
-        args (argparse.Namespace): What tools/search.py parses.
+        path (str | Path): The option file.
+        changes (list[str] | None): See :func:`load_options`.
         root (Path | None): Folder of ``experiments``. Default: the checkout, or the current folder.
         check (Callable[[dict], None] | None): Called with the checked options, to refuse more.
+        launcher (str): See :func:`process_group`.
+        auto_resume (bool): Continue from the newest training state.
+        debug (bool): BasicSR's debug mode: log and save often.
+        local_rank (int | None): See :func:`process_group`.
+        started (float | None): From when on train.max_minutes counts, as ``time.monotonic`` says. Default: now.
 
     Returns:
         dict: The options of the run.
@@ -99,16 +106,16 @@ def run_training(task, args, root=None, check=None):
         DeCoNASError: Options, data or state cannot be used (no folder was made), or training diverged.
         Interrupted: A signal or train.max_minutes asked to stop; the last step has been saved.
     """
-    given = checked_options(task, args.opt, args.force_yml)
+    given = checked_options(task, path, changes)
     if check:
         check(given)
-    with process_group(args.launcher, given['num_gpu'], given.get('dist_params'), args.local_rank):
-        opt = complete_options(given, args, root or project_root())
+    with process_group(launcher, given['num_gpu'], given.get('dist_params'), local_rank):
+        opt = complete_options(given, root or project_root(), launcher != 'none', auto_resume, debug)
         torch.backends.cudnn.benchmark = True
-        with StopRequest(opt['dist'], opt['train'].get('max_minutes'), getattr(args, 'started', None)) as stop:
+        with StopRequest(opt['dist'], opt['train'].get('max_minutes'), started) as stop:
             checkpoint = find_checkpoint(opt)
             notes = _take_over(task, opt, given, checkpoint)
-            _prepare_folders(opt, given, args, fresh=checkpoint is None)
+            _prepare_folders(opt, given, path, bool(changes), fresh=checkpoint is None)
             for note in notes:
                 get_root_logger().warning(note)
             with ended_children():
@@ -166,7 +173,7 @@ def _take_over(task, opt, given, checkpoint):
     return notes
 
 
-def _prepare_folders(opt, given, args, fresh):
+def _prepare_folders(opt, given, path, is_changed, fresh):
     """Folders, the copied option file and the log, as BasicSR makes them."""
     if fresh:
         with explained(opt['path']['experiments_root']):
@@ -176,7 +183,7 @@ def _prepare_folders(opt, given, args, fresh):
     if opt['dist']:
         dist.barrier()
     if opt['rank'] == 0:
-        _copy_option_file(given, args, Path(opt['path']['experiments_root']))
+        _copy_option_file(given, path, is_changed, Path(opt['path']['experiments_root']))
     log_file = os.path.join(opt['path']['log'], f'train_{opt["name"]}_{get_time_str()}.log')
     logger = _open_log(log_file, opt['rank'])
     logger.info(get_env_info())
@@ -193,12 +200,11 @@ def _tb_logger(opt):
     return init_tb_logger(log_dir=os.path.join(opt['root_path'], 'tb_logger', opt['name']))
 
 
-def _copy_option_file(given, args, folder):
+def _copy_option_file(given, path, is_changed, folder):
     """The option file, with the changes of --force_yml made, as BasicSR copies it but in UTF-8 whatever it was in."""
     head = ['# GENERATE TIME: ' + time.asctime(), '# CMD:', '# ' + ' '.join(sys.argv), '']
-    path = folder / Path(args.opt).name
-    text = option_text(given) if args.force_yml else read_text(args.opt)
-    save_text('\n'.join([*head, text]), path)
+    text = option_text(given) if is_changed else read_text(path)
+    save_text('\n'.join([*head, text]), folder / Path(path).name)
 
 
 def _open_log(path, rank):

@@ -18,9 +18,9 @@ REGISTERING = ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.contr
 # What runs trained networks, with the packages around it; it imports neither BasicSR nor anything that does.
 # Everything else is imported after BasicSR, so that modules that register themselves always come in the order above.
 WITHOUT_BASICSR = frozenset(f'{PACKAGE}.{name}' for name in """
-    archs archs.composed_conv archs.deconas_arch archs.deconas_fused_arch archs.deconas_util archs.genotype_buffer
-    archs.initial_weights archs.layer_choices archs.network_options archs.operation_weights archs.operations
-    archs.pretrained compat data
+    __main__ archs archs.composed_conv archs.deconas_arch archs.deconas_fused_arch archs.deconas_util
+    archs.genotype_buffer archs.initial_weights archs.layer_choices archs.network_options archs.operation_weights
+    archs.operations archs.pretrained commands compat data
     data.images data.images.cmyk data.images.exif data.images.listing data.images.photo data.images.png
     data.images.reader data.images.tiff data.images.writer data.photo_folder errors formats formats.convert
     formats.ncnn_export formats.onnx_export inference inference.auto inference.backend inference.cache
@@ -71,7 +71,8 @@ class _Finder:
         if name == 'basicsr':
             # With the work-arounds before it, and the registration after it.
             return compat.found_by_later(self, name, path, target, _run_basicsr)
-        if name.startswith(f'{PACKAGE}.') and name not in WITHOUT_BASICSR and 'basicsr' not in sys.modules:
+        if name.startswith(f'{PACKAGE}.') and not name.startswith(f'{PACKAGE}.commands.') and \
+                name not in WITHOUT_BASICSR and 'basicsr' not in sys.modules:
             importlib.import_module('basicsr')
             if name in sys.modules:  # it registers itself, or is needed by what does
                 return ModuleSpec(name, _Imported(sys.modules[name]))

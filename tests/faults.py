@@ -171,8 +171,8 @@ class BasicSRPipeline:
     """Train with BasicSR's own pipeline, as its ``basicsr/train.py`` does for users who import the plugin."""
 
     def __call__(self):
-        def run_train(args, root):
-            sys.argv = ['train.py', '-opt', args.opt]
+        def run_train(path, root, **_):
+            sys.argv = ['train.py', '-opt', path]
             train_pipeline(str(root))
 
         pipeline.run_train = run_train

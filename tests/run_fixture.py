@@ -1,19 +1,22 @@
 """Runs that take a second: a search and a training on a handful of small patches, in processes of their own."""
+import functools
 import itertools
 import json
 import multiprocessing
 import os
 import socket
 import sys
+import time
 from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
 import yaml
-from deconas_tools.arguments import training_parser
 from lmdb_fixture import paired_folder, paired_lmdb
 
 from deconas_plugin import pipeline
+from deconas_plugin.commands import argument_parser
+from deconas_plugin.commands.arguments import training_keywords
 from deconas_plugin.utils.console import run_tool
 
 # Forks from a process that has imported everything and computed nothing: a run starts at once, and clean.
@@ -150,11 +153,12 @@ def _work(task, root, output, arguments, prepare, environment):
     sys.stdout, sys.stderr = (os.fdopen(number, 'w', buffering=1, closefd=False) for number in (1, 2))
     torch.set_num_threads(1)
     multiprocessing.set_start_method('fork', force=True)  # of the DataLoader's workers, as in a run from a shell
-    args = training_parser('', '').parse_args(arguments)
+    args = argument_parser(task).parse_args(arguments)
+    args.started = time.monotonic()
     if prepare:
         prepare()
     function = {'search': pipeline.run_search, 'train': pipeline.run_train}[task]
-    sys.exit(run_tool(function, args, root))
+    sys.exit(run_tool(functools.partial(function, args.opt, root=root, **training_keywords(args))))
 
 
 def log(root, name='tiny'):

@@ -11,20 +11,19 @@ import yaml
 from small_run import small_search, write_options
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.commands import main
 from deconas_plugin.utils.options import load_options
 from deconas_plugin.visual.report import write_report
 
 
 def run(tool, *arguments):
     """Run a tool in this process with a fresh BasicSR log; returns its exit code."""
-    import importlib
     import logging
 
     from basicsr.utils import logger
     logger.initialized_logger.clear()
     logging.getLogger('basicsr').handlers.clear()
-    module = importlib.import_module(f'deconas_tools.{tool}')
-    return module.main([str(argument) for argument in arguments])
+    return main([tool, *map(str, arguments)])
 
 
 @pytest.fixture

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 import torch
 from basicsr.data import build_dataloader
@@ -59,7 +57,7 @@ def test_the_memory_of_the_device_is_the_gpu_or_the_disk(databases, monkeypatch,
     monkeypatch.setattr(setup, 'device_of_run', lambda num_gpu: torch.device(kind))
     section = dataset_options(*databases, cache='device')
     given = {'name': 'n', 'num_gpu': 0, 'scale': 2, 'datasets': {'train': section}, 'path': {}}
-    options = setup.complete_options(given, SimpleNamespace(launcher='none', auto_resume=False, debug=False), '/tmp')
+    options = setup.complete_options(given, '/tmp')
     assert options['datasets']['train']['cache'] == cache
     # Where nobody says which device trains, as in BasicSR's own pipeline.
     assert DeCoNASPatchDataset(section).options.cache == 'disk'

@@ -2,6 +2,7 @@
 
 That it really installs is shown by the continuous integration, which runs it in a fresh environment.
 """
+import importlib
 import os
 import re
 import runpy
@@ -12,6 +13,9 @@ from pathlib import Path
 import pytest
 import setuptools
 from packaging.requirements import Requirement
+
+from deconas_plugin import commands
+from deconas_plugin.utils.paths import COMMAND
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALL = ROOT / 'tools' / 'install.sh'
@@ -104,15 +108,8 @@ def test_option_files_are_part_of_the_package(setup_arguments):
     assert 'deconas_options' in setup_arguments['packages'] and left_out == []
 
 
-def test_console_scripts_point_to_tools(setup_arguments):
-    for script in setup_arguments['entry_points']['console_scripts']:
-        name, target = script.split(' = ')
-        module, function = target.split(':')
-        tool = ROOT / 'tools' / f'{module.removeprefix("deconas_tools.")}.py'
-        assert callable(runpy.run_path(str(tool))[function]), name
-
-
-def test_readme_names_only_console_scripts_that_are_installed(setup_arguments):
-    scripts = {script.split(' = ')[0] for script in setup_arguments['entry_points']['console_scripts']}
-    named = re.findall(r'\bdeconas-(?!basicsr|torchvision.pth)\w+', (ROOT / 'README.md').read_text(encoding='utf-8'))
-    assert set(named) <= scripts
+def test_the_console_script_is_the_command(setup_arguments):
+    script, = setup_arguments['entry_points']['console_scripts']
+    name, module, function = re.fullmatch(r'(\w+) = ([\w.]+):(\w+)', script).groups()
+    assert name == COMMAND
+    assert getattr(importlib.import_module(module), function) is commands.main

@@ -157,8 +157,8 @@ def test_a_seed_and_a_member_can_be_added_to_a_league_that_is_done(data, finishe
     opt = options(data, seeds=[0, 1, 2], test_sets=['Set5', 'Set14'])
     opt['members'][0]['network_g']['genotype'] = '100 111111'
     trained = []
-    monkeypatch.setattr(league, 'run_training', lambda task, args, root, run=league.run_training: (
-        trained.append(Path(args.opt).stem), run(task, args, root)))
+    monkeypatch.setattr(league, 'run_training', lambda task, path, run=league.run_training, **keywords: (
+        trained.append(Path(path).stem), run(task, path, **keywords)))
     League(write(opt, tmp_path), tmp_path / 'out').run()
     assert len(trained) == (2 + 3) + 1 + 1 and sum('ours' in name for name in trained) == 5
     found = members(tmp_path / 'out')

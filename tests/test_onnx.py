@@ -68,7 +68,7 @@ def test_one_size_alone(tmp_path):
               for graph in [onnx.load(tmp_path / 'net.onnx').graph] for value in (*graph.input, *graph.output)]
     assert shapes == [[1, 3, 14, 20], [1, 3, 42, 60]]
     assert largest_difference(net, tmp_path / 'net.onnx', [(1, 14, 20)]) < 1e-4
-    with pytest.raises(WeightsError, match='--size is for .onnx alone'):
+    with pytest.raises(WeightsError, match='--lr-size is for .onnx alone'):
         convert(tmp_path / 'net.pth', tmp_path / 'net.safetensors', size=(20, 14))
 
 

@@ -98,14 +98,14 @@ def test_a_process_that_dies_under_torchrun_ends_the_others(tmp_path):
 import os, sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]
 from pathlib import Path
-from deconas_tools.arguments import training_parser
+from functools import partial
 from deconas_plugin import pipeline
 from deconas_plugin.utils.console import run_tool
 from faults import DieAt
 if os.environ['RANK'] == '1':
     DieAt(3)()
-args = training_parser('', '').parse_args()
-raise SystemExit(run_tool(pipeline.run_search, args, Path({str(tmp_path)!r})))
+search = partial(pipeline.run_search, sys.argv[2], launcher=sys.argv[4], root=Path({str(tmp_path)!r}))
+raise SystemExit(run_tool(search))
 """)
     options = write_options(search_options(tmp_path, **{'train.total_iter': 10**6}), tmp_path)
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from deconas_plugin.commands import NAMES
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 FENCE = re.compile(r'^```\w*\n(.*?)^```$', re.M | re.S)
@@ -43,6 +45,11 @@ def test_named_tool_answers_help(tool):
     process = subprocess.run([interpreter, ROOT / tool, '--help'], capture_output=True, text=True, timeout=60)
     assert process.returncode == 0, process.stderr
     assert process.stdout.startswith('usage:')
+
+
+def test_named_commands_are_there():
+    named = re.findall(r'(?:^|`)deconas ([a-z]\S*[a-z])', README, re.M)
+    assert named != [] and set(named) <= set(NAMES)
 
 
 @pytest.mark.parametrize(('number', 'last_step'), [(1, 'python tools/search.py -opt options/search_x2_quick.yml'),

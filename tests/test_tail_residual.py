@@ -4,7 +4,6 @@ import random
 
 import pytest
 import torch
-from deconas_tools.draw import main as draw_main
 from test_draw import texts_of
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -12,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.archs.network_options import network_options
+from deconas_plugin.commands import main
 from deconas_plugin.errors import OptionError, WeightsError
 from deconas_plugin.formats.convert import convert
 from deconas_plugin.search.complexity import ComplexityCounter
@@ -180,6 +180,6 @@ def test_drawings_show_tail_and_residual(tmp_path):
     assert 'upsample' in texts_of(draw_genotype(net.genotype))
     torch.save({'params': net.state_dict()}, tmp_path / 'net.pth')
     for what in ([tmp_path / 'net.pth'], ['v2', '8ch', '3b', '2l', 'spatial', 'gelu', '110', '110011']):
-        assert draw_main([*map(str, what), '-o', str(tmp_path / 'net.svg')]) == 0
+        assert main(['draw', *map(str, what), '-o', str(tmp_path / 'net.svg')]) == 0
     text = (tmp_path / 'net.svg').read_text()
     assert 'spatial attention' in text and 'block 2' in text

@@ -10,8 +10,8 @@ import time
 import traceback
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
 import torch
@@ -114,9 +114,8 @@ def run_two_steps(task, options, root):
     said = io.StringIO()
     with _as_in_a_process_of_its_own(root), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
-            args = SimpleNamespace(opt=str(file), launcher='none', local_rank=None, auto_resume=False, debug=False,
-                                   force_yml=None)
-            code, error = run_tool(TOOLS[task], args, *([] if task == 'test' else [root])), ''
+            keywords = {} if task == 'test' else {'root': root}
+            code, error = run_tool(partial(TOOLS[task], str(file), **keywords)), ''
         except Exception:
             code, error = 1, traceback.format_exc()
     if code == 2:

@@ -1,39 +1,7 @@
-"""Convert weights of the reference implementation (TensorFlow 1) to a DeCoNASNet."""
-import argparse
+"""``deconas convert-tf`` as a script; ``--help`` explains it."""
+from deconas_plugin.commands import script
 
-from deconas_tools.arguments import examples
-
-EXAMPLES = """examples:
-  from a checkpoint, by its name without ending; tensorflow has to be installed:
-    python tools/convert_tf.py outputs/x2/model.ckpt-931000 DeCoNASNet_x2_reference.pth
-  from arrays keyed by variable name, saved by numpy.savez where tensorflow is installed:
-    python tools/convert_tf.py variables.npz DeCoNASNet_x2_reference.pth
-  of a genotype of your own, as it was given to the training:
-    python tools/convert_tf.py variables.npz net.pth --genotype "111 110100 011000010 010011100001"
-"""
-
-
-def build_parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=examples(EXAMPLES), formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', metavar='SOURCE', help='checkpoint without ending, or .npz')
-    parser.add_argument('target', metavar='TARGET', help='.pth or .safetensors')
-    parser.add_argument('--genotype', metavar='BITS',
-                        help='needed where the variables leave several: they tell how many features an operation '
-                        'reads, not which (default: the only one that fits, or the published one if it fits)')
-    return parser
-
-
-def convert(args):
-    from deconas_plugin.formats.tf_reference.network import convert_reference
-    print(convert_reference(args.source, args.target, args.genotype))
-
-
-def main(argv=None):
-    args = build_parser().parse_args(argv)
-    from deconas_plugin.utils.console import run_tool
-    return run_tool(convert, args)
-
+main = script('convert-tf')
 
 if __name__ == '__main__':
     raise SystemExit(main())

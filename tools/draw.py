@@ -1,72 +1,7 @@
-"""Draw a genotype: its block and its network as a figure."""
-import argparse
-from pathlib import Path
+"""``deconas draw`` as a script; ``--help`` explains it."""
+from deconas_plugin.commands import script
 
-from deconas_tools.arguments import examples
-
-EXAMPLES = """examples:
-  the published network, as genotype.svg:
-    python tools/draw.py DeCoNASNet_x2
-  what a search derived, as PNG for a slide or PDF for a paper:
-    python tools/draw.py experiments/search_x2/derived/genotype.yml -o genotype.png --dpi 300
-    python tools/draw.py experiments/search_x2/derived/genotype.yml -o genotype.pdf
-  the network that weights belong to:
-    python tools/draw.py experiments/train_x2/models/net_g_latest.pth
-  bits of a space with other sizes than the paper's:
-    python tools/draw.py 111 110100 --num_layer 2 --num_block 3
-
-Exit code: 0 drawn, 2 the genotype or the output is not as expected (the message says why).
-"""
-
-
-def build_parser():
-    parser = argparse.ArgumentParser(description=__doc__, epilog=examples(EXAMPLES),
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('genotype', nargs='+', metavar='GENOTYPE', help='bits, the name of a published genotype or '
-                        'of a network in the model zoo, a genotype.yml, or the weights (.pth, .safetensors) of a '
-                        'derived network')
-    parser.add_argument('-o', '--out', metavar='FILE', help='ends in .svg, .png or .pdf (default: genotype.svg)',
-                        default='genotype.svg')
-    parser.add_argument('--dpi', type=int, default=200, help='pixels per inch of a PNG (default: %(default)s)')
-    parser.add_argument('--num_block', type=int, help='blocks, for bits (default: as they say, or 4)')
-    parser.add_argument('--num_layer', type=int, help='layers in a block, for bits (default: as they say, or 4)')
-    parser.add_argument('--operations', nargs='+', metavar='NAME', help="candidate operations, for bits (default: the "
-                        "paper's)")
-    return parser
-
-
-def read_genotype(args):
-    """The genotype that the arguments mean, wherever it stands, and what else its weights tell of the network."""
-    from deconas_plugin.search.genotype import Genotype
-    from deconas_plugin.search.genotype_text import read_text
-    from deconas_plugin.zoo.catalogue import load_zoo
-    text = ' '.join(args.genotype)
-    suffix = Path(text).suffix
-    if suffix in ('.pth', '.safetensors') or text in load_zoo().entries:
-        from deconas_plugin.utils.weights import load_network
-        net = load_network(text)
-        return net.genotype, {'tail': net.tail_kind, 'residual': net.residual}
-    if suffix in ('.yml', '.yaml'):
-        return Genotype.load(text), {}
-    words, _ = read_text(text)
-    sizes = {key: getattr(args, key) or words.get(key, 4) for key in ('num_block', 'num_layer')}
-    return Genotype.parse(text, **sizes, operations=args.operations), {}
-
-
-def draw(args):
-    """Draw what the arguments ask for, and say where it is."""
-    from deconas_plugin.visual.draw import draw_genotype
-    from deconas_plugin.visual.theme import save
-    genotype, network = read_genotype(args)
-    save(draw_genotype(genotype, **network), args.out, args.dpi)
-    print(args.out)
-
-
-def main(argv=None):
-    args = build_parser().parse_args(argv)
-    from deconas_plugin.utils.console import run_tool
-    return run_tool(draw, args)
-
+main = script('draw')
 
 if __name__ == '__main__':
     raise SystemExit(main())

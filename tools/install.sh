@@ -160,7 +160,6 @@ self_check() {
     # From another folder, so that only what is really installed is found.
     (cd / && "$python" - <<'EOF')
 import deconas_plugin
-import deconas_tools  # noqa: F401
 import basicsr
 import cv2
 import mmengine

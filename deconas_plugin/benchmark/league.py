@@ -3,7 +3,6 @@ import hashlib
 from math import nan
 from pathlib import Path
 from statistics import fmean
-from types import SimpleNamespace
 
 import torch
 from basicsr.data import build_dataset
@@ -141,8 +140,7 @@ class League:
             save_options({**options, 'train': train}, path, f'{member.name} of the league {self.opt["name"]}')
             self._say(f'{member.name}: training of {options["train"]["total_iter"]:,} steps, learning rate '
                       f'{options["train"]["optim_g"]["lr"]:g}, seed {options["manual_seed"]}')
-            run_training('train', SimpleNamespace(opt=path, launcher='none', auto_resume=True, debug=False,
-                                                  force_yml=None, local_rank=None), self.output.resolve())
+            run_training('train', path, root=self.output.resolve(), auto_resume=True)
         return self._on_device(member.build(load_state(weights)[0]))
 
     def _minutes_left(self):
@@ -218,10 +216,3 @@ def _piece(options, images):
     return f'score_{options["name"]}_{images}'
 
 
-def run_league(args):
-    """Run a league.
-
-    Args:
-        args (argparse.Namespace): What tools/league.py parses.
-    """
-    League(args.opt, args.output, args.max_minutes, args.force_yml).run()

@@ -162,7 +162,7 @@ class DeCoNASPatchDataset(data.Dataset):
                     logging.getLogger('basicsr').warning(f'Skipped: {error}')
                 self._skips[index] += 1
         raise DataError(f'{self.options.dataroot_gt}: none of the {len(self)} images can be read; '
-                        f'make the data again with {tool_command("prepare_data")}')
+                        f'make the data again with {tool_command("prepare-data")}')
 
     def to_float(self, patches):
         """uint8 tensor (n, 3, h, w) -> float32 in [0, 1], normalised where ``mean`` and ``std`` are given."""

@@ -19,7 +19,7 @@ ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)
 # What Pillow raises for damaged files depends on the format.
 UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, struct.error, Image.DecompressionBombError)
 _META_LINE = re.compile(r'(?P<key>.+)\.\w+ \((?P<height>\d+), ?(?P<width>\d+), ?\d+\)(?: \d+)?')
-_AGAIN = f'again with {tool_command("prepare_data")}'
+_AGAIN = f'again with {tool_command("prepare-data")}'
 _REPAIR = f'make the data {_AGAIN}, or set on_error: skip'
 
 

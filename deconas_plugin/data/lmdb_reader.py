@@ -7,7 +7,7 @@ import lmdb
 from deconas_plugin.errors import DataError
 from deconas_plugin.utils.paths import tool_command
 
-_AGAIN = f'again with {tool_command("prepare_data")}'
+_AGAIN = f'again with {tool_command("prepare-data")}'
 
 # LMDB refuses to open one database twice in a process. The last reader that lets go of it closes it.
 _open_readers = weakref.WeakValueDictionary()

@@ -31,7 +31,7 @@ def _lmdb_pairs(options):
     if lq_sizes.keys() != gt_sizes.keys():
         odd = sorted(lq_sizes.keys() ^ gt_sizes.keys())
         raise DataError(f"{options.dataroot_lq} and {options.dataroot_gt} hold different images: {len(odd)} are in "
-                        f"only one of them, the first is '{odd[0]}'; make both with {tool_command('prepare_data')}")
+                        f"only one of them, the first is '{odd[0]}'; make both with {tool_command('prepare-data')}")
     keys = _selected(list(gt_sizes), options)
     lq = LmdbImages(options.dataroot_lq, lq_sizes, keys)
     gt = LmdbImages(options.dataroot_gt, gt_sizes, keys)

@@ -109,7 +109,7 @@ class PatchOptions:
             self._require(self.filename_tmpl == '{}', 'filename_tmpl', "'{}' for an LMDB")
         else:
             self._require(self.cache == 'none', 'cache',
-                          f'none for folders ({tool_command("prepare_data")} makes LMDBs)')
+                          f'none for folders ({tool_command("prepare-data")} makes LMDBs)')
             self._require(_is_template(self.filename_tmpl), 'filename_tmpl', "one '{}' for the name")
         self._require(self.cache != 'cuda' or self.phase == 'train', 'cache', 'disk | memory | none for whole images')
         self._require(self.cache_dir is None or self.cache == 'disk', 'cache_dir', 'it only along with cache: disk')

@@ -32,7 +32,7 @@ def convert(source, target, fused=False, precision='float32', size=None):
     """
     target = Path(target)
     if size and target.suffix != '.onnx':
-        raise WeightsError(f'{target}: --size is for .onnx alone')
+        raise WeightsError(f'{target}: --lr-size is for .onnx alone')
     net = load_network(source)
     net = net.fuse() if fused or target.suffix in ('.onnx', '.param') else net
     if target.suffix == '.onnx':

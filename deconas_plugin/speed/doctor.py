@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -267,8 +266,7 @@ def _run(folder, data, device, begins_like=None, total_iter=8, **train):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((begins_like / 'experiments/run' / name).read_bytes())
     with contextlib.redirect_stderr(io.StringIO()):
-        run_training('train', SimpleNamespace(opt=folder / 'train.yml', launcher='none', auto_resume=True, debug=False,
-                                              force_yml=None, local_rank=None), folder)
+        run_training('train', folder / 'train.yml', root=folder, auto_resume=True)
     return torch.load(models / 'net_g_latest.pth', weights_only=True)['params_ema']
 
 
@@ -302,15 +300,16 @@ def _version(package):
         return 'unknown'
 
 
-def run_doctor(args):
+def run_doctor(device=None, out=None):
     """Examine a device and print what was found.
 
     Args:
-        args (argparse.Namespace): What tools/doctor.py parses.
+        device (str | None): See :func:`choose_device`.
+        out (str | Path | None): JSON file to write.
 
     Returns:
         int: 0 if all holds, else 1.
     """
-    report = examine(choose_device(args.device), args.out)
+    report = examine(choose_device(device), out)
     print(to_text(report))
     return 0 if report['healthy'] else 1

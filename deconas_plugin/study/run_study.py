@@ -3,13 +3,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.pipeline import checked_options
 from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.derive import Budget
-from deconas_plugin.search.halving import HalvingOptions
 from deconas_plugin.study.compare_strategies import search_with
-from deconas_plugin.study.finals import Finals
 from deconas_plugin.study.rank import correlations, shared_psnr, stratified_genotypes, train_alone
 from deconas_plugin.study.report import fairness_table, plot_ranks, plot_strategies, rank_table, strategy_table
 from deconas_plugin.study.supernets import trained_supernet
@@ -128,24 +125,3 @@ class Study:
         mult_adds = [self.counter.count(genotype).mult_adds for genotype in self.genotypes]
         plot_ranks(done['shared_uniform_0'], alone, mult_adds, self.output / 'rank.png')
         Console().print(text, soft_wrap=True)
-
-
-def run_study(args):
-    """Run a study: with ``--finals`` of the networks that searches find, else of rewards and ranks.
-
-    Args:
-        args (argparse.Namespace): What tools/study.py parses.
-
-    Raises:
-        OptionError: An argument belongs to the other study.
-    """
-    if args.finals:
-        halving = HalvingOptions(*args.halving) if args.halving else None
-        Finals(args.opt, args.output, args.finals, args.strategies, args.seeds, args.budget, args.candidates,
-               args.supernet_steps, halving, Budget(args.max_params, args.max_mult_adds), args.inherit,
-               args.max_minutes).run()
-        return
-    if len(args.opt) > 1:
-        raise OptionError(f'-opt: expected one file without --finals, got {len(args.opt)}')
-    Study(args.opt[0], args.output, args.seeds, args.rank_seeds, args.budget, args.candidates, args.supernet_steps,
-          args.num, args.steps, args.max_minutes).run()

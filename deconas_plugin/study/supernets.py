@@ -1,5 +1,4 @@
 """Supernets for studies: trained by the pipeline of searches, without a controller round."""
-from types import SimpleNamespace
 
 from deconas_plugin.pipeline import run_training
 from deconas_plugin.search.experiment import SearchExperiment
@@ -28,8 +27,7 @@ def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
     if not (folder / 'models' / 'net_g_latest.pth').exists():
         path = output / f'{name}.yml'
         save_options(_options(opt, name, steps, seed, changes, minutes), path)
-        run_training('search', SimpleNamespace(opt=path, launcher='none', auto_resume=True, debug=False,
-                                               force_yml=None, local_rank=None), output.resolve())
+        run_training('search', path, root=output.resolve(), auto_resume=True)
     return SearchExperiment(folder)
 
 

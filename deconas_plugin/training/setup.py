@@ -11,24 +11,25 @@ from deconas_plugin.training.processes import from_first
 from deconas_plugin.utils.device import device_of_run
 
 
-def complete_options(opt, args, root):
+def complete_options(opt, root, dist=False, auto_resume=False, debug=False):
     """Fill in what BasicSR's pipelines add to the options.
 
     Args:
         opt (dict): Checked options; left as they are.
-        args (argparse.Namespace): What tools/search.py parses.
         root (Path): Folder of ``experiments``.
+        dist (bool): Several processes run together.
+        auto_resume (bool): Continue from the newest training state.
+        debug (bool): BasicSR's debug mode.
 
     Returns:
         dict: The options of a run.
     """
     opt = deepcopy(opt)
     opt['rank'], opt['world_size'] = get_dist_info()
-    opt['dist'] = args.launcher != 'none'
-    opt['auto_resume'], opt['is_train'] = args.auto_resume, True
+    opt.update(dist=dist, auto_resume=auto_resume, is_train=True)
     if opt['num_gpu'] == 'auto':
         opt['num_gpu'] = torch.cuda.device_count()
-    if args.debug and not opt['name'].startswith('debug'):
+    if debug and not opt['name'].startswith('debug'):
         opt['name'] = f'debug_{opt["name"]}'
     for phase, dataset in opt['datasets'].items():
         dataset.update(phase=phase.split('_')[0], scale=opt['scale'])
@@ -47,7 +48,7 @@ def complete_options(opt, args, root):
         log=str(experiment),
         visualization=str(experiment / 'visualization'))
     # BasicSR does this for every name that has "debug" in it.
-    if args.debug:
+    if debug:
         opt['logger'].update(use_tb_logger=False)
         if opt.get('val'):
             opt['val']['val_freq'] = 8

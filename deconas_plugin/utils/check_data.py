@@ -131,7 +131,7 @@ def _size_or_none(path):
 def _command(dataset, scale):
     """str: The command that prepares a dataset of BasicSR's usual layout."""
     root = Path(dataset.get('dataroot_gt') or dataset['dataroot_lq'])
-    prepare = tool_command('prepare_data')
+    prepare = tool_command('prepare-data')
     if 'sample_photos' in root.parts:
         return f'{prepare} --sample-photos --scale {scale}'
     if root.suffix == '.lmdb':

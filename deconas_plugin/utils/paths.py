@@ -6,6 +6,8 @@ from importlib import resources
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+COMMAND = 'deconas'
+SCRIPTS = {'speed': 'benchmark_speed'}  # the scripts of tools that are not called as the command is
 
 
 def project_root():
@@ -84,10 +86,12 @@ def option_file(name):
 
 
 def tool_command(tool):
-    """str: How the user calls a tool, such as 'train': by the script of a checkout, else by its installed name."""
-    if not _in_checkout() or Path(sys.argv[0]).name.startswith('deconas-'):
-        return f'deconas-{tool}'
-    return f'python {typed(CHECKOUT / "tools" / f"{tool}.py")}'
+    """str: How the user calls a command, such as 'train': by the script of a checkout where one was typed, else as
+    ``deconas train``."""
+    script = CHECKOUT / 'tools' / f'{SCRIPTS.get(tool, tool.replace("-", "_"))}.py'
+    if not script.is_file() or Path(sys.argv[0]).stem == COMMAND:
+        return f'{COMMAND} {tool}'
+    return f'python {typed(script)}'
 
 
 def typed(path):

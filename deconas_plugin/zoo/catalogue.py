@@ -32,6 +32,11 @@ class ZooEntry:
     metrics: dict
     note: str
 
+    @property
+    def mean_psnr(self):
+        """float: The mean over its test sets, in dB."""
+        return fmean(psnr for psnr, _ in self.metrics.values())
+
 
 @dataclass(frozen=True)
 class Zoo:
@@ -66,6 +71,25 @@ class Zoo:
                                'the file is damaged or was replaced, install the plugin again')
         return path
 
+    def verify(self, name):
+        """Load a network and compare it with what is said of it.
+
+        Raises:
+            WeightsError: Its file is not the one that was measured, or another network.
+        """
+        from deconas_plugin.search.complexity import ComplexityCounter
+        from deconas_plugin.utils.state_files import load_state
+        from deconas_plugin.utils.weights import network_from_state
+        path, entry = self.weights(name), self.entries[name]
+        net = network_from_state(load_state(path)[0], path)
+        cost = ComplexityCounter.of(net).count(net.genotype)
+        found = {'scale': net.upscale, 'genotype': str(net.genotype), 'num_feat': net.num_feat, 'params': cost.params,
+                 'mult_adds': cost.mult_adds}
+        for key, value in found.items():
+            if value != getattr(entry, key):
+                raise WeightsError(f'{path}: expected {key} {getattr(entry, key)} of {name}, found {value}; install '
+                                   'the plugin again')
+
     def best(self, scale):
         """str: The name of the network with the highest PSNR in the mean of its test sets.
 
@@ -77,7 +101,7 @@ class Zoo:
             known = ', '.join(f'x{scale}' for scale in sorted({entry.scale for entry in self.entries.values()}))
             raise WeightsError(f'--scale: the model zoo has no network for x{scale}, only for {known or "nothing"}; '
                                'name the weights')
-        return max(entries, key=lambda entry: fmean(psnr for psnr, _ in entry.metrics.values())).name
+        return max(entries, key=lambda entry: entry.mean_psnr).name
 
 
 def load_zoo(folder=None):

@@ -1,0 +1,60 @@
+"""List the option files that come with the plugin, or copy one to change it."""
+import re
+from pathlib import Path
+
+from deconas_plugin.utils import paths
+
+HAS_COMMANDS = True
+EXAMPLES = """examples:
+  what there is:
+    deconas options list
+  one of them, into this folder or into another:
+    deconas options copy search_x2
+    deconas options copy train_DeCoNASNet_x2 my_options
+
+Every -opt takes these names too, from any folder, so that a file is copied only to be changed. The file that is written
+names its schema: editors that know YAML complete and explain its keys. options/README.md explains all of them.
+"""
+
+
+def add_arguments(parser):
+    actions = parser.add_subparsers(dest='action', metavar='list | copy', required=True)
+    actions.add_parser('list', help='name and purpose of every option file')
+    copy = actions.add_parser('copy', help='copy one')
+    copy.add_argument('name', metavar='NAME', help='as listed').completer = lambda **_: paths.shipped_option_files()
+    copy.add_argument('folder', nargs='?', default='.', metavar='DIR', help='where to (default: here)')
+
+
+def run(args):
+    shipped = paths.shipped_option_files()
+    if args.action == 'list':
+        width = max(map(len, shipped))
+        for name, path in sorted(shipped.items()):
+            print(f'{name:{width}}  {_purpose(path.read_text(encoding="utf-8"))}')
+        return
+    from deconas_plugin.errors import OptionError
+    name = args.name.removesuffix('.yml')
+    if name not in shipped:
+        from deconas_plugin.utils.option_schema import nearest
+        raise OptionError(f'no option file of this name comes with the plugin: {args.name}{nearest(name, shipped)}')
+    target = Path(args.folder, f'{name}.yml')
+    if target.exists():
+        raise OptionError(f'{target}: is there already and stays as it is; choose another DIR, or remove it first')
+    _copy(name, shipped[name], target)
+    print(f'{paths.shown(target)}\nNext: {paths.tool_command(name.split("_")[0])} -opt {paths.typed(target)}')
+
+
+def _purpose(text):
+    """str: The first sentence of an option file."""
+    lines = [line.removeprefix('# ') for line in text.splitlines() if not line.startswith('# yaml-language-server')]
+    return re.split(r'[.:;] |[.:;]?$', lines[0], maxsplit=1)[0]
+
+
+def _copy(name, source, target):
+    from deconas_plugin.utils.atomic import save_text
+    text = source.read_text(encoding='utf-8')
+    text = text.replace('$schema=options.schema.json', f'$schema={paths.option_file_schema().resolve().as_uri()}')
+    # The commands in its comments shall run the copy.
+    text = re.sub(rf'-opt {name}\b', lambda _: f'-opt {paths.typed(target)}', text)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_text(text, target)
