@@ -316,11 +316,6 @@ def test_errors_are_one_line_and_exit_code_2(tmp_path, weights, capsys):
     assert capsys.readouterr().err.count('\n') == 1
 
 
-def test_help_needs_no_torch():
-    code = 'import sys, tools.upscale as t; t.build_parser().format_help(); assert "torch" not in sys.modules'
-    subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, 'wait4'), reason='memory of another process is known on Unix only')
 def test_48_megapixels_take_less_than_1_5_gb(tmp_path, weights, photograph):
