@@ -4,6 +4,9 @@ import os
 import sys
 import tempfile
 import time
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -89,8 +92,8 @@ def run_training(task, path, changes=None, *, root=None, check=None, launcher='n
 
     Args:
         task (str): 'search' or 'train'.
-        path (str | Path): The option file.
-        changes (list[str] | None): See :func:`load_options`.
+        path (str | Path | dict): The option file; or the options themselves.
+        changes (list[str] | dict | None): See :func:`load_options`.
         root (Path | None): Folder of ``experiments``. Default: the checkout, or the current folder.
         check (Callable[[dict], None] | None): Called with the checked options, to refuse more.
         launcher (str): See :func:`process_group`.
@@ -109,18 +112,58 @@ def run_training(task, path, changes=None, *, root=None, check=None, launcher='n
     given = checked_options(task, path, changes)
     if check:
         check(given)
+    is_file = not isinstance(path, dict)
+    name = Path(path).name if is_file else f'{given["name"]}.yml'
+    text = read_text(path) if is_file and not changes else option_text(given)
+    steps = training_steps(task, given, name, text, root=root, launcher=launcher, auto_resume=auto_resume,
+                           debug=debug, local_rank=local_rank, started=started)
+    return deque(steps, maxlen=1).pop().opt
+
+
+@dataclass
+class Running:
+    """A training between two steps.
+
+    Attributes:
+        opt (dict): The options of the run.
+        model (BaseModel): What is trained.
+        stop (StopRequest): What may ask it to stop.
+        iter (int): Weight steps that are done.
+    """
+    opt: dict
+    model: object
+    stop: StopRequest
+    iter: int
+
+
+def training_steps(task, given, name, text, *, root=None, launcher='none', auto_resume=False, debug=False,
+                   local_rank=None, started=None):
+    """Train step by step; whoever leaves in the middle finds the last step saved.
+
+    Args:
+        task (str): 'search' or 'train'.
+        given (dict): Checked options.
+        name, text (str): The option file as the experiment folder keeps it.
+        root, launcher, auto_resume, debug, local_rank, started: See :func:`run_training`.
+
+    Yields:
+        Running: The same one, before the first step and after each of them.
+
+    Raises:
+        DeCoNASError: As :func:`run_training`.
+        Interrupted: As :func:`run_training`.
+    """
     with process_group(launcher, given['num_gpu'], given.get('dist_params'), local_rank):
         opt = complete_options(given, root or project_root(), launcher != 'none', auto_resume, debug)
         torch.backends.cudnn.benchmark = True
         with StopRequest(opt['dist'], opt['train'].get('max_minutes'), started) as stop:
             checkpoint = find_checkpoint(opt)
             notes = _take_over(task, opt, given, checkpoint)
-            _prepare_folders(opt, given, path, bool(changes), fresh=checkpoint is None)
+            _prepare_folders(opt, name, text, fresh=checkpoint is None)
             for note in notes:
                 get_root_logger().warning(note)
             with ended_children():
-                _train(opt, given, checkpoint, stop)
-    return opt
+                yield from _train(opt, given, checkpoint, stop)
 
 
 def checked_options(task, path, changes=None, also=None):
@@ -128,8 +171,8 @@ def checked_options(task, path, changes=None, also=None):
 
     Args:
         task (str): 'search', 'train' or 'test'.
-        path (str | Path): The file.
-        changes (list[str] | None): ``section:key=value`` of --force_yml.
+        path (str | Path | dict): The file; or the options themselves.
+        changes (list[str] | dict | None): See :func:`load_options`.
         also (Callable[[dict], None] | None): A check of the caller's own, before data are made and networks and losses
             are built, which may download.
 
@@ -144,7 +187,8 @@ def checked_options(task, path, changes=None, also=None):
             also(opt)
         _prepare_photos(opt)
 
-    return check_options(load_options(path, changes), path, task, prepare)
+    source = 'the given options' if isinstance(path, dict) else path
+    return check_options(load_options(path, changes), source, task, prepare)
 
 
 def _prepare_photos(opt):
@@ -173,7 +217,7 @@ def _take_over(task, opt, given, checkpoint):
     return notes
 
 
-def _prepare_folders(opt, given, path, is_changed, fresh):
+def _prepare_folders(opt, name, text, fresh):
     """Folders, the copied option file and the log, as BasicSR makes them."""
     if fresh:
         with explained(opt['path']['experiments_root']):
@@ -183,7 +227,9 @@ def _prepare_folders(opt, given, path, is_changed, fresh):
     if opt['dist']:
         dist.barrier()
     if opt['rank'] == 0:
-        _copy_option_file(given, path, is_changed, Path(opt['path']['experiments_root']))
+        head = ['# GENERATE TIME: ' + time.asctime(), '# CMD:', '# ' + ' '.join(sys.argv), '']
+        # In UTF-8 whatever it was in.
+        save_text('\n'.join([*head, text]), Path(opt['path']['experiments_root'], name))
     log_file = os.path.join(opt['path']['log'], f'train_{opt["name"]}_{get_time_str()}.log')
     logger = _open_log(log_file, opt['rank'])
     logger.info(get_env_info())
@@ -198,13 +244,6 @@ def _tb_logger(opt):
     if (opt['logger'].get('wandb') or {}).get('project') is not None:
         init_wandb_logger(opt)
     return init_tb_logger(log_dir=os.path.join(opt['root_path'], 'tb_logger', opt['name']))
-
-
-def _copy_option_file(given, path, is_changed, folder):
-    """The option file, with the changes of --force_yml made, as BasicSR copies it but in UTF-8 whatever it was in."""
-    head = ['# GENERATE TIME: ' + time.asctime(), '# CMD:', '# ' + ' '.join(sys.argv), '']
-    text = option_text(given) if is_changed else read_text(path)
-    save_text('\n'.join([*head, text]), folder / Path(path).name)
 
 
 def _open_log(path, rank):
@@ -241,6 +280,10 @@ def _train(opt, given, checkpoint, stop):
         # Of a state of BasicSR's own pipeline the position is unknown: its epoch starts again.
         samples_done = state.get('samples_done', 0) * state.get('world_size', 1) // opt['world_size']
         position = Position(state['epoch'], samples_done, state['iter'], state.get('to_validate', False))
-    TrainingLoop(opt, model, data, val_loaders, position, tb_logger, stop, times).run()
+    running = Running(opt, model, stop, position.iter)
+    yield running
+    with closing(TrainingLoop(opt, model, data, val_loaders, position, tb_logger, stop, times).steps()) as steps:
+        for running.iter in steps:
+            yield running
     if tb_logger:
         tb_logger.close()

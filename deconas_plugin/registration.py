@@ -18,7 +18,7 @@ REGISTERING = ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.contr
 # What runs trained networks, with the packages around it; it imports neither BasicSR nor anything that does.
 # Everything else is imported after BasicSR, so that modules that register themselves always come in the order above.
 WITHOUT_BASICSR = frozenset(f'{PACKAGE}.{name}' for name in """
-    __main__ archs archs.composed_conv archs.deconas_arch archs.deconas_fused_arch archs.deconas_util
+    __main__ api api.images archs archs.composed_conv archs.deconas_arch archs.deconas_fused_arch archs.deconas_util
     archs.genotype_buffer archs.initial_weights archs.layer_choices archs.network_options archs.operation_weights
     archs.operations archs.pretrained commands compat data
     data.images data.images.cmyk data.images.exif data.images.listing data.images.photo data.images.png

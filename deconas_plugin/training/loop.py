@@ -52,10 +52,18 @@ class TrainingLoop:
         # It writes nothing to TensorBoard for names with "debug" in them.
         self.messages = MessageLogger({**opt, 'name': opt['name'].replace('debug', 'dbg')}, position.iter, tb_logger)
         self.data_timer, self.iter_timer = AvgTimer(), AvgTimer()
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_iter = time.monotonic(), position.iter
 
     def run(self):
-        """Train.
+        """Train, as :meth:`steps` does, without a pause."""
+        for _ in self.steps():
+            pass
+
+    def steps(self):
+        """Train; whoever leaves in the middle finds the last step saved.
+
+        Yields:
+            int: The weight step that is done, controller round and validation included.
 
         Raises:
             Interrupted: A signal or the time limit asked to stop; the last step has been saved.
@@ -67,7 +75,7 @@ class TrainingLoop:
             self._validate()
         with self._progress() as progress:
             if self.position.iter < self.total_iter:
-                self._train(progress)
+                yield from self._train(progress)
         self.logger.info(f'End of training. Time consumed: {datetime.timedelta(seconds=int(time.time() - started))}')
         self.logger.info('Save the latest model.')
         self.model.save(epoch=-1, current_iter=-1)
@@ -101,6 +109,12 @@ class TrainingLoop:
             if self._is_due('val', 'val_freq'):
                 self._validate()
             self._save_or_stop()
+            try:
+                yield position.iter
+            except GeneratorExit:
+                if self.saved_iter < position.iter:
+                    self._save()
+                raise
             if position.iter >= self.total_iter:
                 break
             self.data_timer.start()
@@ -187,7 +201,7 @@ class TrainingLoop:
         # A model of BasicSR ignores it; a DeCoNASModel puts it into the state.
         self.model.run_state.update(samples_done=self.position.samples_done, to_validate=self.position.to_validate)
         self.model.save(self.position.epoch, self.position.iter)
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_iter = time.monotonic(), self.position.iter
         if self.opt['rank'] == 0:
             self.times.save()
             logger_opt = self.opt['logger']

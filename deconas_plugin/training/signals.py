@@ -2,6 +2,7 @@
 import os
 import signal
 import time
+from contextlib import contextmanager
 from functools import partial
 
 from deconas_plugin.training.processes import total
@@ -39,6 +40,15 @@ class StopRequest:
     def __exit__(self, *_):
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)
+
+    @contextmanager
+    def resting(self):
+        """Context in which signals do what they did before: others' code runs there, and shall be interrupted."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def _receive(self, signum, _frame):
         now = time.monotonic()

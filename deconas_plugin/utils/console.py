@@ -62,9 +62,15 @@ def quiet_console():
             handler.setLevel(logging.ERROR)
 
 
+def in_notebook():
+    """bool: Whether a notebook shows what is printed: no terminal, but lines may be written over."""
+    shell = sys.modules.get('IPython') and sys.modules['IPython'].get_ipython()
+    return type(shell).__name__ == 'ZMQInteractiveShell'
+
+
 @contextmanager
 def progress_bar(total, unit):
-    """Context of a progress bar on a terminal, and of nothing elsewhere. It never runs backwards.
+    """Context of a progress bar on a terminal or in a notebook, and of nothing elsewhere. It never runs backwards.
 
     Args:
         total (int): How much there is to do.
@@ -74,7 +80,8 @@ def progress_bar(total, unit):
         Callable[[float, str], None]: To be called with how much is done and a word on what is being done.
     """
     layout = '{percentage:3.0f}%|{bar}| {desc}, {elapsed}, {remaining} left {postfix}'
-    with tqdm(total=total, desc=f'0 of {total} {unit}', bar_format=layout, smoothing=0, disable=None) as bar:
+    with tqdm(total=total, desc=f'0 of {total} {unit}', bar_format=layout, smoothing=0,
+              disable=False if in_notebook() else None) as bar:
 
         def show(done, text):
             bar.set_description_str(f'{int(done)} of {total} {unit}', refresh=False)

@@ -115,6 +115,16 @@ def save(figure, path, dpi=200):
 
 
 @styled
+def to_svg(figure):
+    """str: A figure on white, as an ``<svg>`` element."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({'svg.hashsalt': 'deconas'}):
+        figure.savefig(buffer, format='svg', facecolor='white', metadata={'Date': None})
+    svg = buffer.getvalue()
+    return svg[svg.index('<svg'):]
+
+
+@styled
 def to_inline_svg(figure, name, description):
     """Turn a figure into SVG for a page that holds several and defines :data:`CSS_VARIABLES`.
 
