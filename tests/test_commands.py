@@ -181,7 +181,7 @@ def test_an_option_file_is_copied_with_its_schema_and_the_next_command(tmp_path,
     text, original = (tmp_path / copy).read_text(), (ROOT / 'options/search_x2_quick.yml').read_text()
     assert yaml.safe_load(text) == yaml.safe_load(original)
     assert f'$schema=file://{ROOT}/options/options.schema.json' in text
-    assert 'deconas search -opt mine/search_x2_quick.yml' in text
+    assert f'{tool_command("search")} -opt mine/search_x2_quick.yml' in text
     assert main(['options', 'copy', 'search_x2_quick', 'mine']) == 2
     assert 'mine/search_x2_quick.yml: is there already' in capsys.readouterr().err
     assert main(['options', 'copy', 'search_x2_quik']) == 2

@@ -54,7 +54,8 @@ def _copy(name, source, target):
     from deconas_plugin.utils.atomic import save_text
     text = source.read_text(encoding='utf-8')
     text = text.replace('$schema=options.schema.json', f'$schema={paths.option_file_schema().resolve().as_uri()}')
-    # The commands in its comments shall run the copy.
-    text = re.sub(rf'-opt {name}\b', lambda _: f'-opt {paths.typed(target)}', text)
+    # The commands in its comments shall be those of the user, and run the copy.
+    text = re.sub(r'python tools/(\w+)\.py', lambda found: paths.tool_command(found[1].replace('_', '-')), text)
+    text = re.sub(rf'-opt (options/)?{name}(\.yml)?\b', lambda _: f'-opt {paths.typed(target)}', text)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_text(text, target)
