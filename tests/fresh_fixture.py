@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 120
+SECONDS = 300
 IMPORTED = ('torch._dynamo', 'scipy.stats', 'scipy.ndimage', 'cv2', 'matplotlib.figure', 'torch.utils.tensorboard')
 _server = None
 

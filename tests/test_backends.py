@@ -1,11 +1,13 @@
 """Backends: the same images from every runtime, the fastest one chosen once, and caches that may be broken."""
+import gc
 import json
-import subprocess
-import sys
+import os
+import signal
 
 import openvino
 import pytest
 import torch
+from fresh_fixture import run_fresh
 from test_tiling import make_image, make_net
 
 from deconas_plugin.archs.operations import OPERATIONS, DenseConv
@@ -66,6 +68,22 @@ def test_all_backends_agree_at_odd_sizes(name, warm):
 def test_tiles_have_no_seams_in_any_backend(name, size, warm):
     net, image = make_net(), make_image(*size)
     assert (upscale_tiled(load_backend(net, name), image, 24) - net(image)).abs().max() < 0.5 / 255
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='forks')
+@pytest.mark.parametrize('name', RUNTIMES)
+def test_a_forked_process_collects_garbage(name, warm):
+    backend = load_backend(tiny_net(), name)
+    backend(make_image(9, 9))
+    circle = [backend]
+    circle.append(circle)
+    del backend, circle
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize('name', RUNTIMES)
@@ -251,4 +269,4 @@ def test_a_layer_that_a_backend_cannot_take_is_named(name):
 def test_runtimes_are_imported_only_when_they_are_asked_for():
     code = ('import sys; from deconas_plugin.inference.load import load_backend; load_backend("DeCoNASNet_x2_24G", '
             '"torch"); assert not {"openvino", "onnxruntime", "onnx"} & set(sys.modules)')
-    subprocess.run([sys.executable, '-c', code], check=True)
+    assert run_fresh(code).returncode == 0

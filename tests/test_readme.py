@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fresh_fixture import run_fresh
 
 from deconas_plugin.commands import NAMES
 
@@ -68,7 +69,9 @@ def test_trained_networks_work_as_shown(tmp_path):
     for line in commands():
         if line.startswith('python tools/convert.py'):
             tool, *arguments = line.split()[1:]
-            subprocess.run([sys.executable, ROOT / tool, *arguments], cwd=tmp_path, check=True, timeout=120)
+            process = run_fresh((ROOT / tool).read_text(), *arguments, cwd=tmp_path)
+            assert process.returncode == 0, process.stderr
     script = '\n'.join(re.findall(r'^```python\n(.*?)^```$', README, re.M | re.S))
     script += '\nassert sr.shape == (1, 3, 96, 128) and net.upscale == model.scale == 2'
-    subprocess.run([sys.executable, '-c', script], cwd=tmp_path, check=True, timeout=120)
+    process = run_fresh(script, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr

@@ -1,4 +1,5 @@
 """Search strategies on rewards whose best genotype is known: what they find, and with how many scored genotypes."""
+import itertools
 import random
 from copy import deepcopy
 from io import BytesIO
@@ -37,13 +38,14 @@ def search(strategy, reward, budget=BUDGET):
     return reward(strategy.candidates(0)[0])
 
 
-def seeds():
-    return [pytest.param(seed, marks=[pytest.mark.slow] * (seed > 0)) for seed in range(20)]
+def battery():
+    """Two cases of 80 that are tried in every run."""
+    quick = (30, False, 0), (38, True, 0)
+    return [pytest.param(*case, marks=[] if case in quick else [pytest.mark.slow])
+            for case in itertools.product((30, 38), (False, True), range(20))]
 
 
-@pytest.mark.parametrize('interactions', [False, True])
-@pytest.mark.parametrize('num_bits', [30, 38])
-@pytest.mark.parametrize('seed', seeds())
+@pytest.mark.parametrize(('num_bits', 'interactions', 'seed'), battery())
 def test_reinforce_finds_the_planted_genotype(num_bits, interactions, seed):
     reward = PlantedReward(SPACES[num_bits], seed, interactions)
     assert search(build('reinforce', SPACES[num_bits], seed), reward) >= 0.98

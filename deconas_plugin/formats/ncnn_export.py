@@ -104,6 +104,7 @@ def load_ncnn(path):
     except ImportError as error:
         raise WeightsError(NEEDED) from error
     net = ncnn.Net()
+    net.opt.num_threads = torch.get_num_threads()
     if net.load_param(str(path)) or net.load_model(str(path.with_suffix('.bin'))):
         raise WeightsError(f'{path}: ncnn cannot read it')
 

@@ -1,6 +1,9 @@
 """The runtimes beside PyTorch; each is imported when it is asked for."""
 import copy
+import functools
+import gc
 import io
+import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -50,6 +53,16 @@ def runtime_function(backend, module, example, precision):
         return runtime.load(Path(folder))
 
 
+@functools.cache
+def _survive_forks():
+    """Keep the garbage collector of forked processes, such as those that load data, from what was there before.
+
+    OpenVINO's objects wait for their threads when they are deleted, and a forked process has none of these.
+    """
+    if hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_child=gc.freeze)
+
+
 class OpenVINO:
     """How OpenVINO gets a graph and runs it, on the CPU.
 
@@ -59,6 +72,7 @@ class OpenVINO:
 
     def __init__(self, precision):
         import openvino
+        _survive_forks()
         self.version = openvino.__version__
         self.precision = precision
         self._core = openvino.Core()
