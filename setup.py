@@ -51,7 +51,7 @@ setup(
     ],
     extras_require={
         'dev': ['hypothesis', 'jsonschema', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript', 'openvino', 'pnnx', 'pymoo',
-                'pytest', 'ruff', 'spandrel'],
+                'pytest', 'pytest-xdist', 'ruff', 'spandrel'],
         'ncnn': ['ncnn', 'pnnx'],
         'nsga2': ['pymoo'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fresh_fixture import run_fresh
 
-from deconas_plugin.commands import NAMES
+from deconas_plugin.commands import NAMES, script
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
@@ -54,7 +54,7 @@ def test_named_commands_are_there():
 
 
 @pytest.mark.parametrize(('number', 'last_step'), [(1, 'python tools/search.py -opt options/search_x2_quick.yml'),
-                                                   (2, 'python -m pytest tests/test_[o-z]*.py')])
+                                                   (2, 'python -m pytest -n 2 --dist loadfile')])
 def test_the_two_commands_are_one_line_each_and_set_up_first(number, last_step):
     block = re.search(rf'^<!-- command {number} -->\n```bash\n(.*?)^```$', README, re.M | re.S).group(1)
     assert block.count('\n') == 1
@@ -63,15 +63,15 @@ def test_the_two_commands_are_one_line_each_and_set_up_first(number, last_step):
     assert set_up.startswith('bash tools/install.sh')
 
 
-def test_trained_networks_work_as_shown(tmp_path):
+def test_trained_networks_work_as_shown(tmp_path, monkeypatch):
     for package in ('onnx', 'onnxruntime', 'onnxscript', 'spandrel'):
         pytest.importorskip(package)
-    for line in commands():
-        if line.startswith('python tools/convert.py'):
-            tool, *arguments = line.split()[1:]
-            process = run_fresh((ROOT / tool).read_text(), *arguments, cwd=tmp_path)
-            assert process.returncode == 0, process.stderr
-    script = '\n'.join(re.findall(r'^```python\n(.*?)^```$', README, re.M | re.S))
-    script += '\nassert sr.shape == (1, 3, 96, 128) and net.upscale == model.scale == 2'
-    process = run_fresh(script, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    conversions = [line.split()[2:] for line in commands() if line.startswith('python tools/convert.py')]
+    for arguments in conversions:
+        assert script('convert')(arguments) == 0
+    assert {Path(target).suffix for _, target in conversions} == {'.safetensors', '.onnx', '.param'}
+    shown = '\n'.join(re.findall(r'^```python\n(.*?)^```$', README, re.M | re.S))
+    shown += '\nassert sr.shape == (1, 3, 96, 128) and net.upscale == model.scale == 2'
+    process = run_fresh(shown, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
