@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from image_files import pillow_files, png_files, tiff_files
 
-from deconas_plugin.data.images.reader import decode_photo
+from deconas_plugin.data.images.reader import decode_photo, read_size
+from deconas_plugin.errors import DataError
 
 FILES = {file.name: file for make in (tiff_files, png_files, pillow_files) for file in make()}
 
@@ -22,3 +23,19 @@ def test_pixels(name):
     assert np.abs(photo.rgb.astype(int) - file.rgb).max() <= file.near
     assert (photo.alpha is None) == (file.alpha is None)
     assert file.alpha is None or np.array_equal(photo.alpha, file.alpha)
+
+
+def test_sizes_are_those_of_the_pixels(tmp_path):
+    for file in FILES.values():
+        (tmp_path / 'file').write_bytes(file.content)
+        assert read_size(tmp_path / 'file') == file.rgb.shape[:2], file.name
+
+
+def test_sizes_have_no_limit_and_errors_of_one_line(tmp_path):
+    (tmp_path / 'claims.ppm').write_bytes(b'P6 40000 30000 255 ')
+    assert read_size(tmp_path / 'claims.ppm') == (30000, 40000)
+    (tmp_path / 'text.png').write_text('no image')
+    for name, message in (('text.png', 'not a readable image .none of the known formats'), ('gone', 'cannot be read')):
+        with pytest.raises(DataError, match=f'{name}: {message}') as caught:
+            read_size(tmp_path / name)
+        assert '\n' not in str(caught.value)

@@ -4,20 +4,14 @@ Images everywhere in this package are uint8 arrays of shape (3, h, w), RGB: plan
 """
 import os
 import re
-import struct
 
 import numpy as np
-from PIL import Image
 
 from deconas_plugin.data.image_io import decode_image
 from deconas_plugin.data.lmdb_reader import open_lmdb
 from deconas_plugin.errors import DataError
 from deconas_plugin.utils.paths import tool_command
 
-# EXIF, and its values that swap height and width.
-ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)
-# What Pillow raises for damaged files depends on the format.
-UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, struct.error, Image.DecompressionBombError)
 _META_LINE = re.compile(r'(?P<key>.+)\.\w+ \((?P<height>\d+), ?(?P<width>\d+), ?\d+\)(?: \d+)?')
 _AGAIN = f'again with {tool_command("prepare-data")}'
 _REPAIR = f'make the data {_AGAIN}, or set on_error: skip'
@@ -34,20 +28,6 @@ def decode_planes(encoded, where):
     except DataError as error:
         raise DataError(f'{error}; {_REPAIR}') from error
     return np.ascontiguousarray(image.transpose(2, 0, 1))
-
-
-def image_file_size(path):
-    """tuple[int, int]: (height, width) of an image file as it is to be seen, from its head alone.
-
-    Raises:
-        DataError: It is no image.
-    """
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(ORIENTATION, 1) in TURNED
-            return image.size if turned else image.size[::-1]
-    except UNREADABLE as error:
-        raise DataError(f'{path}: not a readable image ({" ".join(str(error).split())})') from error
 
 
 def read_meta_info(path):

@@ -3,7 +3,7 @@ import itertools
 import re
 from pathlib import Path
 
-from deconas_plugin.data.image_source import image_file_size
+from deconas_plugin.data.images.reader import read_size
 from deconas_plugin.data.key_selection import image_name
 from deconas_plugin.data.pairs import check_pair, list_pairs
 from deconas_plugin.data.patch_options import PatchOptions
@@ -103,7 +103,7 @@ def _smallest_side(opt):
         if phase != 'train' and dataset['type'] in PAIRED:
             options = PatchOptions.from_opt({**dataset, 'phase': 'val', 'scale': opt['scale'], 'color': 'rgb'})
             lq, *_ = list_pairs(options)
-            sizes = lq.sizes if options.backend == 'lmdb' else map(image_file_size, lq.paths)
+            sizes = lq.sizes if options.backend == 'lmdb' else map(read_size, lq.paths)
             sides += [opt['scale'] * min(size) for size in sizes]
     return min(sides, default=None)
 
@@ -115,7 +115,7 @@ def _file_sizes(lq, gt, phase):
         DataError: One cannot be read. A broken training image is the dataset's to skip or to report.
     """
     if phase != 'train':
-        return ((image_file_size(lq_path), image_file_size(gt_path))
+        return ((read_size(lq_path), read_size(gt_path))
                 for lq_path, gt_path in zip(lq.paths, gt.paths, strict=True))
     pairs = itertools.islice(zip(lq.paths, gt.paths, strict=True), MOST_FILES)
     return (tuple(_size_or_none(path) for path in pair) for pair in pairs)
@@ -123,7 +123,7 @@ def _file_sizes(lq, gt, phase):
 
 def _size_or_none(path):
     try:
-        return image_file_size(path)
+        return read_size(path)
     except DataError:
         return None
 

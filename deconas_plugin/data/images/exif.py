@@ -12,6 +12,7 @@ UPRIGHT = {
     7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
     8: lambda x: x[:, ::-1].swapaxes(0, 1),
 }
+TURNED = (5, 6, 7, 8)  # those that swap height and width
 # Of a TIFF's own directory, what describes the picture and not how its pixels lie in the file.
 KEPT = {ORIENTATION, *(ExifTags.Base[name] for name in (
     'ImageDescription', 'Make', 'Model', 'XResolution', 'YResolution', 'ResolutionUnit', 'Software', 'DateTime',

@@ -36,9 +36,7 @@ def decode_png(content, check):
         RuntimeError: libpng's, for a damaged file.
     """
     chunks = list(_chunks(content))
-    if not chunks or chunks[0][0] != b'IHDR':
-        raise ValueError('the first chunk is not IHDR')
-    check(*struct.unpack('>II', chunks[0][1][:8]))
+    check(*_size(chunks))
     pixels = imagecodecs.png_decode(SIGNATURE + b''.join(whole for name, _, whole in chunks if name in PIXELS))
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     is_grey, has_alpha = pixels.shape[2] < 3, pixels.shape[2] in (2, 4)
@@ -46,6 +44,18 @@ def decode_png(content, check):
     rgb = pixels[..., :1].repeat(3, 2) if is_grey else pixels[..., :3]
     colour = {name: bytes(data) for name, data, _ in chunks if name in COLOUR}
     return Photo(rgb, pixels[..., -1] if has_alpha else None, is_grey, _profile(chunks), colour, exif), orientation
+
+
+def read_head(content):
+    """tuple: (width, height) and orientation of a PNG, of which no pixel is decoded."""
+    chunks = list(_chunks(content))
+    return _size(chunks), _read_exif(chunks)[0]
+
+
+def _size(chunks):
+    if not chunks or chunks[0][0] != b'IHDR':
+        raise ValueError('the first chunk is not IHDR')
+    return struct.unpack('>II', chunks[0][1][:8])
 
 
 class PngWriter:

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from deconas_plugin.data.images import png, tiff
 from deconas_plugin.data.images.cmyk import cmyk_to_rgb
-from deconas_plugin.data.images.exif import UPRIGHT, read_exif
+from deconas_plugin.data.images.exif import TURNED, UPRIGHT, read_exif
 from deconas_plugin.data.images.photo import Photo
 from deconas_plugin.errors import DataError
 
@@ -38,12 +38,44 @@ def read_photo(path, max_pixels=MAX_PIXELS):
     Raises:
         DataError: It is unreadable, cut short, too large, or has pixels of a kind that is not supported.
     """
+    return decode_photo(_content(path), path, max_pixels)
+
+
+def read_size(path):
+    """The size of the photo that :func:`read_photo` reads; no pixel is decoded, however many they are.
+
+    Args:
+        path (str | Path): As there.
+
+    Returns:
+        tuple[int, int]: (height, width), upright.
+
+    Raises:
+        DataError: It is unreadable.
+    """
+    content = _content(path)
+    try:
+        (width, height), orientation = _head(content)
+    except Exception as error:
+        raise DataError(f'{path}: not a readable image ({_reason(error)})') from error
+    return (width, height) if orientation in TURNED else (height, width)
+
+
+def _head(content):
+    if content.startswith(png.SIGNATURE):
+        return png.read_head(content)
+    if content.startswith(tiff.SIGNATURES):
+        return tiff.read_head(content)
+    with _open(content) as image:
+        return image.size, read_exif(image.getexif)[0]
+
+
+def _content(path):
     try:
         with open(path, 'rb') as file:
-            content = file.read()
+            return file.read()
     except OSError as error:
         raise DataError(f'{path}: cannot be read ({error.strerror})') from error
-    return decode_photo(content, path, max_pixels)
 
 
 def decode_photo(content, where, max_pixels=MAX_PIXELS):

@@ -43,9 +43,21 @@ def decode_tiff(content, check):
                 raise ValueError(f'{kind or page.photometric} of {page.bitspersample} bits per channel')
             return None
         photo = _decode_page(page, len(content))
-        # Pillow reads the tags with what they point to; of a BigTIFF it does not.
-        orientation, photo.exif = read_exif(lambda: _load_exif(content))
-        return photo, page.tags.valueof('Orientation', orientation)
+        orientation, photo.exif = _read_exif(page, content)
+        return photo, orientation
+
+
+def read_head(content):
+    """tuple: (width, height) and orientation of the first picture of a TIFF, of which no pixel is decoded."""
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        page = file.pages[0]
+        return (page.imagewidth, page.imagelength), _read_exif(page, content)[0]
+
+
+def _read_exif(page, content):
+    # Pillow reads the tags with what they point to; of a BigTIFF it does not.
+    orientation, exif = read_exif(lambda: _load_exif(content))
+    return page.tags.valueof('Orientation', orientation), exif
 
 
 def _decode_page(page, length):
