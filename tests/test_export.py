@@ -25,7 +25,7 @@ NETWORKS = [pytest.param((name, fused), id=f'{name}-{"fused" if fused else "plai
 @pytest.fixture(scope='module', params=NETWORKS)
 def net(request):
     name, fused = request.param
-    net = load_network(name).requires_grad_(False)
+    net = load_network(name)  # with weights that want gradients, as whoever loads them has them
     return net.fuse() if fused else net
 
 
@@ -50,11 +50,15 @@ def traced(net):
         return torch.jit.trace(net, image(16, 12))
 
 
-@pytest.fixture(scope='module')
-def exported(net):
+def export(net):
     size = {0: torch.export.Dim('batch', max=64), 2: torch.export.Dim('height', min=8, max=4096),
             3: torch.export.Dim('width', min=8, max=4096)}
     return torch.export.export(net, (image(16, 12, number=2), ), dynamic_shapes=(size, ))
+
+
+@pytest.fixture(scope='module')
+def exported(net):
+    return export(net)
 
 
 def test_traced(net, traced):
@@ -78,11 +82,23 @@ def test_the_graph_has_one_average_pooling_for_each_attention(net, traced):
     assert len(pools) == sum(isinstance(module, ChannelAttention) for module in net.modules())
 
 
-def test_gradients_on_or_off_make_no_other_graph(net, traced):
+def test_gradients_on_or_off_make_no_other_graph(net, traced, exported):
     with torch.no_grad(), warnings.catch_warnings(action='ignore'):
         without = torch.jit.trace(net, image(16, 12))
+        exported_without = export(net)
     kinds = [[node.kind() for node in one.inlined_graph.nodes()] for one in (traced, without)]
     assert kinds[0] == kinds[1]
+    targets = [[str(node.target) for node in one.graph.nodes] for one in (exported, exported_without)]
+    assert targets[0] == targets[1]
+
+
+def test_gradients_on_or_off_it_compiles_in_one_piece(net):
+    for grad in (True, False):
+        torch.compiler.reset()
+        # The compiler behind it, which takes minutes, sees what this one does.
+        compiled = torch.compile(net, backend='eager', fullgraph=True)
+        with torch.set_grad_enabled(grad):
+            assert torch.equal(compiled(image(17, 41)), net(image(17, 41)))
 
 
 def test_the_average_of_a_training_step_is_that_of_inference():
