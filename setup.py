@@ -50,8 +50,8 @@ setup(
         'tqdm',
     ],
     extras_require={
-        'dev': ['hypothesis', 'jsonschema', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript', 'openvino', 'pnnx', 'pymoo',
-                'pytest', 'pytest-xdist', 'ruff', 'spandrel'],
+        'dev': ['hypothesis', 'ipykernel', 'jsonschema', 'nbclient', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript',
+                'openvino', 'pnnx', 'pymoo', 'pytest', 'pytest-xdist', 'ruff', 'spandrel'],
         'ncnn': ['ncnn', 'pnnx'],
         'nsga2': ['pymoo'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
