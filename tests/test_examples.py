@@ -18,6 +18,12 @@ def notebook():
     return nbformat.read(EXAMPLES / 'search.ipynb', as_version=4)
 
 
+def processor_seconds():
+    """float: Of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_the_notebook_is_kept_without_what_it_printed(notebook):
     assert all(cell.outputs == [] and cell.execution_count is None for cell in notebook.cells
                if cell.cell_type == 'code')
@@ -25,10 +31,10 @@ def test_the_notebook_is_kept_without_what_it_printed(notebook):
 
 @pytest.mark.example
 def test_the_notebook_runs_in_under_three_minutes(notebook, tmp_path):
+    before = processor_seconds()
     nbclient.NotebookClient(notebook, timeout=600, resources={'metadata': {'path': str(tmp_path)}}).execute()
     # What counts is processor time, whatever else the machine does.
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert used.ru_utime + used.ru_stime < 180
+    assert processor_seconds() - before < 180
     said = ''.join(output.get('text', '') for cell in notebook.cells if cell.cell_type == 'code'
                    for output in cell.outputs)
     assert said.count('best reward') == 3 and 'Derived: ' in said
