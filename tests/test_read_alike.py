@@ -8,7 +8,7 @@ import pytest
 from basicsr.data import build_dataset
 from basicsr.metrics import calculate_psnr
 from image_files import exif, samples
-from lmdb_fixture import get_entry
+from lmdb_fixture import get_entry, paired_folder, paired_lmdb
 from PIL import Image, ImageOps
 
 from deconas_plugin.benchmark.test_sets import find_test_sets
@@ -80,6 +80,24 @@ def test_basicsrs_dataset_names_the_image_that_it_cannot_read(tmp_path):
                              'dataroot_lq': lr_folder, 'io_backend': {'type': 'disk'}, 'scale': 2})
     with pytest.raises(DataError, match=r'LR/a.jpg or .*HR/a.jpg: not a readable image \(image file is truncated'):
         dataset[0]
+
+
+def test_basicsrs_dataset_names_the_image_that_is_gone_or_in_a_damaged_database(tmp_path):
+    options = {'name': 'a', 'type': 'PairedImageDataset', 'phase': 'val', 'scale': 2}
+    hr_folder, lr_folder = paired_folder(tmp_path, count=1)
+    dataset = build_dataset({**options, 'dataroot_gt': hr_folder, 'dataroot_lq': lr_folder,
+                             'io_backend': {'type': 'disk'}})
+    os.remove(dataset.paths[0]['lq_path'])
+    with pytest.raises(DataError, match=r'.png: cannot be read \(.*No such file'):
+        dataset[0]
+    hr, lr = paired_lmdb(tmp_path, count=16, size=128)
+    with open(f'{hr}/data.mdb', 'r+b') as file:
+        file.seek(2 * 4096)  # behind the two pages that say where the others are
+        file.write(bytes(2 * 4096))
+    dataset = build_dataset({**options, 'dataroot_gt': hr, 'dataroot_lq': lr, 'io_backend': {'type': 'lmdb'}})
+    with pytest.raises(DataError, match=r'0001_s001 or 0001_s001: cannot be read \(.*MDB_CORRUPTED'):
+        for index in range(len(dataset)):
+            dataset[index]
 
 
 def odd_folder(folder):

@@ -1,5 +1,6 @@
 """Whatever goes wrong in a run with loading processes: it says so, and every process ends at once."""
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from faults import BrokenValidation, RecordWorkers
 from lmdb_fixture import paired_folder
 from run_fixture import Run, changed, train_options
+
+from deconas_plugin.utils.console import run_tool
 
 SECONDS = 10
 
@@ -75,3 +78,19 @@ def test_a_run_that_ends_well_leaves_no_worker(tmp_path):
     process = Run('train', tmp_path, options, prepare=RecordWorkers(tmp_path))
     ended(tmp_path, process, 'Save the latest model')
     assert process.process.exitcode == 0 and len((tmp_path / 'workers.txt').read_text().split()) == 2
+
+
+def test_nobody_reads_the_output(monkeypatch):
+    for text in ('short', 'x' * 10**6):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, 'w') as output:
+            monkeypatch.setattr(sys, 'stdout', output)
+            assert run_tool(print, text) == 141
+
+    def lose_a_worker():
+        raise BrokenPipeError('this pipe is none of the output')
+
+    monkeypatch.undo()
+    with pytest.raises(BrokenPipeError):
+        run_tool(lose_a_worker)

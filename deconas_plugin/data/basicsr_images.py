@@ -2,6 +2,7 @@
 import functools
 import importlib
 
+import lmdb
 import numpy as np
 
 from deconas_plugin.data.image_io import decode_image
@@ -41,10 +42,11 @@ def _naming_the_image(read):
     def read_or_name(self, index):
         try:
             return read(self, index)
-        except DataError as error:
+        except (DataError, OSError, lmdb.Error) as error:
             path = self.paths[index]
             names = ' or '.join(path.values()) if isinstance(path, dict) else path
-            raise DataError(f'{names}: {str(error).removeprefix("image: ")}') from error
+            reason = str(error).removeprefix('image: ') if isinstance(error, DataError) else f'cannot be read ({error})'
+            raise DataError(f'{names}: {reason}') from error
 
     return read_or_name
 
