@@ -47,7 +47,7 @@ def run_tool(function, *args):
 def _reader_has_left():
     """bool: Whether what reads our output, as ``head`` does, has ended; the rest of it then goes nowhere."""
     try:
-        sys.stdout.flush()
+        print(flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
