@@ -4,9 +4,11 @@ Every helper looks for the missing feature itself, never for a version number, d
 there, and may run again. ``apply`` has to run before the first ``import basicsr`` of the process. The hook of
 ``start_up_hook`` runs this file by itself at every start of Python: it imports the standard library alone.
 """
+import contextlib
 import functools
 import importlib
 import sys
+import types
 
 
 def apply() -> None:
@@ -81,6 +83,36 @@ def _alias_functional_tensor() -> None:
     removed = 'torchvision.transforms.functional_tensor'
     if not _can_import(removed):
         sys.modules[removed] = importlib.import_module('torchvision.transforms.functional')
+
+
+@contextlib.contextmanager
+def scipy_stats_later():
+    """Context in which whoever imports ``scipy.stats`` gets it when it is used, and not before.
+
+    basicsr.data.degradations takes one function from it, which hardly anybody calls, and it is a quarter of the time
+    that BasicSR takes to import.
+    """
+    name = 'scipy.stats'
+    if name in sys.modules:
+        yield
+        return
+    later = sys.modules[name] = types.ModuleType(name)
+    later.multivariate_normal = lambda *args, **keywords: importlib.import_module(name).multivariate_normal(
+        *args, **keywords)
+
+    def real(attribute):
+        if attribute.startswith('__'):  # the import system's own questions
+            raise AttributeError(attribute)
+        if sys.modules.get(name) is later:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    later.__getattr__ = real
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is later:
+            del sys.modules[name]
 
 
 def _can_import(name: str) -> bool:

@@ -81,7 +81,8 @@ class _Finder:
 
 def _run_basicsr(run, module):
     compat.apply()
-    run(module)
+    with compat.scipy_stats_later():
+        run(module)
     _register()
 
 

@@ -18,7 +18,7 @@ assert 'DeCoNASModel' in MODEL_REGISTRY and 'DeCoNASPatchDataset' in DATASET_REG
 """
 
 
-def test_running_networks_needs_no_basicsr():
+def test_running_networks_needs_no_basicsr_and_basicsr_not_all_that_it_imports():
     code = f"""
 import importlib, sys
 for name in {sorted(WITHOUT_BASICSR)!r}:
@@ -29,6 +29,14 @@ import basicsr
 {IS_REGISTERED}
 import deconas_plugin.archs.deconas_arch as module
 assert module is sys.modules['deconas_plugin.archs.deconas_arch']
+# What takes long to import waits until it is used.
+assert not {{'scipy.stats', 'matplotlib'}} & set(sys.modules)
+import numpy
+from basicsr.data.degradations import cdf2
+found = cdf2(numpy.eye(2), numpy.stack(numpy.meshgrid([-1.0, 0, 1], [-1.0, 0, 1]), 2))
+assert found.shape == (3, 3) and abs(found[1, 1] - 0.25) < 1e-3
+from scipy.stats import norm
+assert abs(norm.cdf(1.0) ** 2 - found[2, 2]) < 1e-3
 """
     process = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, timeout=300,
                              env={**os.environ, 'PYTHONPATH': str(ROOT)})

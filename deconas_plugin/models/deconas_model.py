@@ -22,7 +22,6 @@ from deconas_plugin.training.schedules import WarmupCosineLR, ema_decay_at
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast, resolve_precision, widths_that_bf16_minds
 from deconas_plugin.visual.samples import make_sample
-from deconas_plugin.visual.tensorboard import add_sample
 
 
 @MODEL_REGISTRY.register()
@@ -221,6 +220,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         if 'gt' not in data:
             return
         name = Path(data['lq_path']).stem
+        from deconas_plugin.visual.tensorboard import add_sample  # matplotlib takes its time
         add_sample(tb_logger, make_sample(upscale, name, data['lq'], data['gt'], self.opt['scale']), current_iter)
 
     def _log_bicubic(self, dataloader):

@@ -23,7 +23,6 @@ from deconas_plugin.search.weight_sampling import WeightSampler
 from deconas_plugin.training.part_times import PartTimes
 from deconas_plugin.training.processes import from_first, gathered, share_module
 from deconas_plugin.utils.options import save_options
-from deconas_plugin.visual.tensorboard import add_bit_probabilities
 
 
 @MODEL_REGISTRY.register()
@@ -128,6 +127,7 @@ class DeCoNASSearchModel(DeCoNASModel):
             return
         self.history.add_probabilities(current_iter, self.strategy.bit_probabilities())
         if self.tb_logger:
+            from deconas_plugin.visual.tensorboard import add_bit_probabilities  # matplotlib takes its time
             add_bit_probabilities(self.tb_logger, self.history.probabilities, current_iter)
         mean = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         self.watch.round_ended(mean, current_iter)
