@@ -188,6 +188,17 @@ def test_an_option_file_is_copied_with_its_schema_and_the_next_command(tmp_path,
     assert 'did you mean search_x2_quick' in capsys.readouterr().err
 
 
+def test_a_key_is_explained_wherever_it_may_stand(capsys):
+    assert main(['options', 'explain', 'warmup_iter']) == 0
+    said = capsys.readouterr().out
+    assert 'search: warmup_iter\n' in said and 'train and derive.train: warmup_iter\n' in said
+    assert main(['options', 'explain', 'search.warmup_iter']) == 0
+    said = capsys.readouterr().out
+    assert said.count(': warmup_iter\n') == 1 and 'weight steps before the first controller round' in said.lower()
+    assert main(['options', 'explain', 'warmup_itr']) == 2
+    assert 'did you mean warmup_iter' in capsys.readouterr().err
+
+
 def test_the_zoo_is_listed_and_explained(capsys):
     assert main(['zoo', 'list']) == 0
     heading, *lines = capsys.readouterr().out.splitlines()

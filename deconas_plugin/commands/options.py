@@ -1,4 +1,4 @@
-"""List the option files that come with the plugin, or copy one to change it."""
+"""List the option files that come with the plugin, copy one to change it, or explain a key."""
 import re
 from pathlib import Path
 
@@ -11,6 +11,8 @@ EXAMPLES = """examples:
   one of them, into this folder or into another:
     deconas options copy search_x2
     deconas options copy train_DeCoNASNet_x2 my_options
+  what a key does, wherever it may stand:
+    deconas options explain warmup_iter
 
 Every -opt takes these names too, from any folder, so that a file is copied only to be changed. The file that is written
 names its schema: editors that know YAML complete and explain its keys. options/README.md explains all of them.
@@ -18,15 +20,19 @@ names its schema: editors that know YAML complete and explain its keys. options/
 
 
 def add_arguments(parser):
-    actions = parser.add_subparsers(dest='action', metavar='list | copy', required=True)
+    actions = parser.add_subparsers(dest='action', metavar='list | copy | explain', required=True)
     actions.add_parser('list', help='name and purpose of every option file')
     copy = actions.add_parser('copy', help='copy one')
     copy.add_argument('name', metavar='NAME', help='as listed').completer = lambda **_: paths.shipped_option_files()
     copy.add_argument('folder', nargs='?', default='.', metavar='DIR', help='where to (default: here)')
+    explain = actions.add_parser('explain', help='kind, default and meaning of a key')
+    explain.add_argument('key', metavar='KEY', help='such as warmup_iter or search.warmup_iter')
 
 
 def run(args):
     shipped = paths.shipped_option_files()
+    if args.action == 'explain':
+        return _explain(args.key)
     if args.action == 'list':
         width = max(map(len, shipped))
         for name, path in sorted(shipped.items()):
@@ -42,6 +48,28 @@ def run(args):
         raise OptionError(f'{target}: is there already and stays as it is; choose another DIR, or remove it first')
     _copy(name, shipped[name], target)
     print(f'{paths.shown(target)}\nNext: {paths.tool_command(name.split("_")[0])} -opt {paths.typed(target)}')
+
+
+def _explain(key):
+    """Print the rows of the page of all keys that are about one."""
+    from deconas_plugin.errors import OptionError
+    from deconas_plugin.utils.option_schema import nearest
+    section, _, name = key.rpartition('.')
+    title, heading, known, found = '', (), set(), False
+    for line in paths.option_file_page().read_text(encoding='utf-8').splitlines():
+        cells = [cell.strip().replace('\\|', '|').replace('`', '') for cell in re.split(r'(?<!\\)\|', line)[1:-1]]
+        if line.startswith('## '):
+            title, heading = line.removeprefix('## ').replace('`', ''), ()
+        elif cells and not heading:
+            heading = cells
+        elif cells and set(cells[0]) != {'-'}:
+            known.add(cells[0])
+            if cells[0] == name and section in title:
+                found = True
+                print(f'{title}: {name}')
+                print(''.join(f'  {what}: {cell}\n' for what, cell in zip(heading[1:], cells[1:], strict=True) if cell))
+    if not found:
+        raise OptionError(f'no option file has the key {key}{nearest(name, known)}')
 
 
 def _purpose(text):

@@ -78,6 +78,11 @@ def option_file_schema():
     return Path(str(_options() / 'options.schema.json'))
 
 
+def option_file_page():
+    """Path: The page that explains every key of option files."""
+    return Path(str(_options() / 'README.md'))
+
+
 def option_file(name):
     """str: An option file as given, or, where there is no such file, that of the plugin with this name."""
     shipped = shipped_option_files().get(Path(name).name.removesuffix('.yml'))
