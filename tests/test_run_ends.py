@@ -1,5 +1,6 @@
 """Whatever goes wrong in a run with loading processes: it says so, and every process ends at once."""
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -70,6 +71,18 @@ def test_an_error_in_the_validation(tmp_path):
 def test_a_worker_that_does_not_start(tmp_path):
     process = Run('train', tmp_path, options_with_workers(tmp_path), prepare=RecordWorkers(tmp_path, bad_start=True))
     ended(tmp_path, process, 'RuntimeError: this worker had a bad start')
+    assert process.process.exitcode == 1
+
+
+def test_a_worker_that_is_killed(tmp_path):
+    process = Run('train', tmp_path, options_with_workers(tmp_path, persistent_workers=True),
+                  prepare=RecordWorkers(tmp_path))
+    deadline = time.monotonic() + 120
+    while '[epoch:' not in process.text and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker = int((tmp_path / 'workers.txt').read_text().split()[0])
+    os.kill(worker, signal.SIGKILL)  # as the system does where memory runs out
+    ended(tmp_path, process, f'DataLoader worker (pid {worker}) is killed by signal: Killed')
     assert process.process.exitcode == 1
 
 
