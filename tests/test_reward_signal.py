@@ -34,6 +34,10 @@ def test_spread_and_noise_are_what_was_planted():
     assert np.sqrt(np.mean([signal.noise**2 for signal in found])) == pytest.approx(0.2 / 4, rel=0.03)
     assert np.sqrt(np.mean([signal.spread**2 for signal in found])) == pytest.approx(0.1, rel=0.1)
     assert sum(signal.ranks for signal in found) > 160  # the spread is twice the noise
+    # Four times the patches halve the noise of the mean, and no genotype lies closer to another.
+    scored = scores(planted(8, 16, 0.1, 0.2, 0))
+    fewer, more = RewardSignal.of(scored), RewardSignal.of(scored, num_patches=64)
+    assert more.noise == pytest.approx(fewer.noise / 2) and more.spread == fewer.spread
     # A spread that is there without noise is found whole, how easy patches are notwithstanding.
     exact = RewardSignal.of(scores(np.array([[30.], [30.1], [30.2]]) + np.array([0., 5., -3.])))
     assert exact.spread == pytest.approx(0.1) and exact.noise == pytest.approx(0, abs=1e-9)

@@ -2,6 +2,7 @@
 import math
 import random
 from dataclasses import dataclass, replace
+from itertools import islice
 from statistics import fmean
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from deconas_plugin.archs.deconas_util import blocks_off
 
 NUM_GENOTYPES = 8
+MAX_PATCHES = 256  # enough to know what one is worth
 NUM_SWITCHED_OFF = 2
 
 
@@ -22,7 +24,7 @@ class RewardSignal:
     Attributes:
         spread (float): Standard deviation over genotypes of their mean PSNR, in dB, after what the noise alone would
             make of it is taken out (in squares, not below zero).
-        noise (float): Standard error of a genotype's mean PSNR in dB: of the rest over these patches.
+        noise (float): Standard error of a genotype's mean PSNR in dB: of the rest over the patches that rank.
         block_gain (float | None): What the network loses, in dB, when each of its blocks returns its input.
     """
     spread: float
@@ -30,11 +32,12 @@ class RewardSignal:
     block_gain: float = None
 
     @classmethod
-    def of(cls, scores):
+    def of(cls, scores, num_patches=None):
         """Measure.
 
         Args:
             scores (list[Score]): On the same patches.
+            num_patches (int | None): Of how many such patches the noise of the mean is asked for. Default: of those.
 
         Returns:
             RewardSignal | None: Of the finite ones; None where they are fewer than two, or patches are.
@@ -46,9 +49,9 @@ class RewardSignal:
         means = psnrs.mean(1, keepdims=True)
         rest = psnrs - means - psnrs.mean(0) + psnrs.mean()
         freedom = (psnrs.shape[0] - 1) * (psnrs.shape[1] - 1)
-        square_noise = (rest**2).sum() / freedom / psnrs.shape[1]
-        spread = math.sqrt(max(means.var(ddof=1) - square_noise, 0))
-        return cls(spread, math.sqrt(square_noise))
+        square_rest = (rest**2).sum() / freedom
+        spread = math.sqrt(max(means.var(ddof=1) - square_rest / psnrs.shape[1], 0))
+        return cls(spread, math.sqrt(square_rest / (num_patches or psnrs.shape[1])))
 
     @property
     def ranks(self):
@@ -88,13 +91,13 @@ class SignalProbe:
     """Measures the signal of a search after a round.
 
     The genotypes are drawn uniformly and are the same in every round, as are the patches, so that rounds can be
-    compared, and a strategy that has settled does not look like one that is blind. The patches are as many as those of
-    a controller step, whose noise this is.
+    compared, and a strategy that has settled does not look like one that is blind. The noise is that of the mean over
+    the whole reward set, by which a derivation ranks; of a large set some patches tell it.
 
     Args:
         reward (Reward): Scores with the shared weights.
         reward_set (RewardSet): Patches.
-        batch_size (int): Patches of a controller step.
+        batch_size (int): Patches that are computed at once.
         seed (int): Of the genotypes.
     """
 
@@ -105,7 +108,8 @@ class SignalProbe:
 
     def measure(self):
         """RewardSignal | None: Of the shared weights as they are now; no random number is drawn."""
-        batches = list(self.reward_set.draws(self.batch_size, 1, None, same=True))
+        num_patches = len(self.reward_set)
+        batches = list(islice(self.reward_set.batches(self.batch_size), -(-MAX_PATCHES // self.batch_size)))
         scores = self.reward.score(self.genotypes, batches)
-        signal = RewardSignal.of(scores)
+        signal = RewardSignal.of(scores, num_patches)
         return signal and replace(signal, block_gain=block_gain(self.reward, scores[:NUM_SWITCHED_OFF], batches))
