@@ -1,7 +1,6 @@
 """Whether rewards rank anything: what is measured, and that a blind search says so."""
 import json
 import random
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,7 +93,13 @@ def test_switched_off_blocks_pass_their_input_on(reward, batch):
 
 
 def test_the_probe_is_the_same_in_every_round_and_draws_nothing(reward, batch):
-    reward_set = SimpleNamespace(draws=lambda batch_size, count, rng, same: iter([batch]))
+    class Patches:
+        batches = staticmethod(lambda batch_size: iter([batch] * 300))
+
+        def __len__(self):
+            return 300 * len(batch[0])
+
+    reward_set = Patches()
     states = random.getstate(), torch.get_rng_state()
     first, second = (SignalProbe(reward, reward_set, 3, seed=5).measure() for _ in range(2))
     assert first == second and first.block_gain is not None
