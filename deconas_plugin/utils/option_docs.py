@@ -38,8 +38,10 @@ those below. Editors that read JSON schemas complete and explain keys by
 scratch |
 | `train_DeCoNASNet_x3_from_x2.yml`, `train_DeCoNASNet_x4_from_x2.yml` | the same, started from the x2 one |
 | `train_DeCoNASNet_x2_short.yml` | the published network, trained briefly on a CPU |
-| `train_DeCoNASNet_x2_24G.yml`, `train_DeCoNASNet_x2_23G.yml`, `train_DeCoNASNet_x4_6G.yml` | the searched \
-networks of the model zoo |
+| `train_DeCoNASNet_x2_more.yml` | the published network, trained on from the end of the last one |
+| `train_DeCoNASNet_x2_75G.yml`, `train_DeCoNASNet_x2_24G.yml`, `train_DeCoNASNet_x2_23G.yml`, \
+`train_DeCoNASNet_x3_34G.yml`, `train_DeCoNASNet_x4_19G.yml`, `train_DeCoNASNet_x4_6G.yml` | the searched networks of \
+the model zoo |
 | `league_x2_25G.yml`, `league_x2_75G.yml` | nine networks within a budget, trained alike and ranked |
 | `test_DeCoNASNet_x2.yml`, `test_DeCoNASNet_x3.yml`, `test_DeCoNASNet_x4.yml` | the published network on \
 Set5, Set14, B100 and Urban100 |
