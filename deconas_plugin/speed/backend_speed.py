@@ -10,6 +10,7 @@ from deconas_plugin.speed.jobs import inference
 from deconas_plugin.speed.results import Work
 from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
 from deconas_plugin.speed.traffic import bytes_beside_convolutions
+from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.zoo.catalogue import load_zoo
 
 PUBLISHED = 'DeCoNASNet_x2'
@@ -18,7 +19,8 @@ AUTO_SIZES = ((180, 320), (360, 640), (720, 1280))
 
 
 def run_backend(device, backend, precision, weights=PUBLISHED, size=SIZE):
-    """Function: One LR image of ``size``, height and width, in a backend."""
+    """Function: One LR image of ``size``, height and width, in a backend, as ``deconas upscale`` runs it."""
+    keep_freed_memory(device)
     runner = load_backend(weights, backend, precision, str(device))
     image = torch.rand(1, runner.num_in_ch, *size)
     return lambda: runner(image)
