@@ -24,7 +24,7 @@ removes it.
 
 examples:
   python3 -m venv .venv && . .venv/bin/activate && bash tools/install.sh
-  bash tools/install.sh --tests && python -m pytest -n 2 --dist loadfile
+  bash tools/install.sh --tests && python -m pytest
 EOF
 }
 
