@@ -64,7 +64,7 @@ def test_another_scale_keeps_the_patches_of_lr(prepare):
     check_options(opt, 'my.yml', 'search')
     train = opt['datasets']['train']
     assert (opt['scale'], opt['network_g']['upscale'], train['gt_size'], train['final_gt_size']) == (3, 3, 96, 144)
-    assert opt['search']['reward']['dataset']['gt_size'] == 144
+    assert opt['search']['reward']['dataset']['gt_size'] == 72
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

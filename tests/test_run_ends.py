@@ -77,10 +77,10 @@ def test_a_worker_that_does_not_start(tmp_path):
 def test_a_worker_that_is_killed(tmp_path):
     process = Run('train', tmp_path, options_with_workers(tmp_path, persistent_workers=True),
                   prepare=RecordWorkers(tmp_path))
-    deadline = time.monotonic() + 120
-    while '[epoch:' not in process.text and time.monotonic() < deadline:
+    deadline, workers = time.monotonic() + 60, tmp_path / 'workers.txt'
+    while not (workers.exists() and len(workers.read_text().split()) == 2) and time.monotonic() < deadline:
         time.sleep(0.05)
-    worker = int((tmp_path / 'workers.txt').read_text().split()[0])
+    worker = int(workers.read_text().split()[0])
     os.kill(worker, signal.SIGKILL)  # as the system does where memory runs out
     ended(tmp_path, process, f'DataLoader worker (pid {worker}) is killed by signal: Killed')
     assert process.process.exitcode == 1
