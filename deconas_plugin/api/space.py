@@ -1,6 +1,6 @@
 """A search space and its networks, to play with: what they are, what they cost, how they look."""
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError
@@ -110,10 +110,6 @@ class Space:
     def largest(self):
         """Candidate: With every bit set."""
         return self.candidate(self.counter.everything)
-
-    def scored(self, score):
-        """Candidate: Of a Score."""
-        return replace(self.candidate(score.genotype), psnr=score.psnr, reward=score.reward)
 
 
 def search_space(options=None, **network):
