@@ -2,7 +2,7 @@
 
     <environment>/bin/python tests/smoke.py
 
-Takes what this Python has installed, wherever this file lies, and the commands that lie beside this Python.
+Takes what this Python has installed, wherever this file lies, and the command that lies beside this Python.
 Prints the versions that it ran with; any failure ends it with exit code 1.
 """
 import os
@@ -25,10 +25,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         os.chdir(folder)
-        run(folder, 'deconas-search', '-opt', write_options(folder, small_search(folder, 'smoke')))
+        run(folder, 'search', '-opt', write_options(folder, small_search(folder, 'smoke')))
         assert (project_root() / 'experiments' / 'smoke' / 'derived' / 'genotype.yml').is_file()
         cv2.imwrite(str(folder / 'photo.png'), photo_like(40, 60, seed=1))
-        run(folder, 'deconas-upscale', 'photo.png', 'photo_x2.png', '--weights', 'DeCoNASNet_x2_24G')
+        run(folder, 'upscale', 'photo.png', 'photo_x2.png', '--weights', 'DeCoNASNet_x2_24G')
         assert cv2.imread(str(folder / 'photo_x2.png')).shape == (80, 120, 3)
     packages = ('torch', 'torchvision', 'basicsr', 'numpy', 'opencv-python')
     print('installed and working:', ', '.join(f'{name} {version(name)}' for name in packages),
@@ -37,10 +37,10 @@ def main():
 
 
 def run(folder, command, *arguments):
-    process = subprocess.run([Path(sys.executable).parent / command, *map(str, arguments)], cwd=folder,
+    process = subprocess.run([Path(sys.executable).parent / 'deconas', command, *map(str, arguments)], cwd=folder,
                              capture_output=True, text=True)
     if process.returncode:
-        sys.exit(f'{command} ended with exit code {process.returncode}:\n{process.stdout}\n{process.stderr}')
+        sys.exit(f'deconas {command} ended with exit code {process.returncode}:\n{process.stdout}\n{process.stderr}')
 
 
 if __name__ == '__main__':
