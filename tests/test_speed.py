@@ -10,19 +10,27 @@ import torch
 from lmdb_fixture import dataset_options, paired_lmdb
 from torch.nn import functional
 
-from deconas_plugin.errors import OptionError, StorageError
+from deconas_plugin.errors import OptionError, StorageError, WeightsError
 from deconas_plugin.speed import backend_speed, limits, network_speed, run, search_speed
 from deconas_plugin.speed.jobs import inference, load_patches, training_step
 from deconas_plugin.speed.results import SpeedReport, Way, Work, to_json, to_markdown
 from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
 from deconas_plugin.speed.traffic import bytes_beside_convolutions
+from deconas_plugin.zoo.catalogue import load_zoo
 
 CPU = torch.device('cpu')
 TOOL = Path(__file__).parents[1] / 'tools' / 'benchmark_speed.py'
 
 
+class Sleep(float):
+    """Sleeps for so many seconds, or for as many as it is called with."""
+
+    def __call__(self, seconds=None):
+        time.sleep(seconds or self)
+
+
 def build_sleep(device, seconds):
-    return lambda: time.sleep(seconds)
+    return Sleep(seconds)
 
 
 def build_failure(device):
@@ -41,6 +49,12 @@ def test_no_more_rounds_than_the_time_allows():
     assert len(times['a']) == 3
 
 
+def test_runs_that_are_warm_are_not_warmed_up_again():
+    calls = []
+    assert in_turns({'a': lambda: calls.append(0) or 1}, rounds=3, warm_up=False) == {'a': [1, 1, 1]}
+    assert len(calls) == 3
+
+
 def test_ratio_is_the_median_over_the_rounds_not_of_the_times():
     # Both ways were slow in the second round.
     assert ratio([2, 20, 2], [1, 10, 1]) == 2
@@ -49,6 +63,8 @@ def test_ratio_is_the_median_over_the_rounds_not_of_the_times():
 def test_a_process_of_its_own_times_what_it_runs():
     with OwnProcess(build_sleep, CPU, seconds=0.05) as run_sleep:
         assert 0.05 <= run_sleep() < 1
+        assert 0.1 <= run_sleep(0.1) < 1
+        assert run_sleep.ask('as_integer_ratio') == 0.05.as_integer_ratio()
         assert run_sleep.peak_memory() is None or run_sleep.peak_memory() < 2**24
 
 
@@ -160,6 +176,11 @@ def test_too_few_rounds_for_a_median_are_refused(tmp_path):
         run.run_speed_benchmark(CPU, tmp_path / 'speed', ['controller'], rounds=2)
 
 
+def test_networks_without_the_part_that_takes_them_are_refused(tmp_path):
+    with pytest.raises(OptionError, match='--zoo: only the part auto takes networks'):
+        run.run_speed_benchmark(CPU, tmp_path / 'speed', ['controller'], networks=['DeCoNASNet_x2_24G'])
+
+
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(StorageError, match='cannot be written'):
@@ -174,20 +195,64 @@ def test_help_answers_without_torch():
     assert '--device' in done.stdout and 'examples:' in done.stdout
 
 
-def test_auto_is_compared_with_every_backend(tmp_path, monkeypatch):
+class HereInstead:
+    """Like OwnProcess, without a process; knows which are open."""
+    open = []
+
+    def __init__(self, build, device, **options):
+        self.run, self.device, self.options = build(device, **options), device, options
+        self.open.append(self)
+        assert len({one.options.get('weights') for one in self.open}) == 1, 'two networks in memory'
+
+    def __call__(self, *arguments):
+        return timed(lambda: self.run(*arguments), self.device)
+
+    def ask(self, method, *arguments):
+        return getattr(self.run, method)(*arguments)
+
+    def peak_memory(self):
+        return 2**20
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.open.remove(self)
+
+
+def test_auto_is_compared_with_every_backend_one_network_after_the_other(tmp_path, monkeypatch):
     monkeypatch.setenv('DECONAS_CACHE', str(tmp_path))
-    work = backend_speed.auto_speed(CPU, ['float32'], 3, ['DeCoNASNet_x2_24G'], ((8, 12), ))
-    (text, value), = work.figures.items()
-    assert text.startswith('DeCoNASNet_x2_24G, 12x8, float32: auto (torch) / best (') and 0.1 < value < 100
+    monkeypatch.setattr(backend_speed, 'OwnProcess', HereInstead)
+    monkeypatch.setattr(backend_speed, 'installed_backends', lambda device, precision: ['torch'])
+    work = backend_speed.auto_speed(CPU, ['float32'], 3, sizes=((8, 12), (12, 8)))
+    best = [load_zoo().best(scale) for scale in (2, 3, 4)]
+    assert list(work.figures) == [f'{network}, {size}, float32: auto (torch) / best (torch)'
+                                  for network in best for size in ('12x8', '8x12')]
+    assert all(0.1 < value < 10 for value in work.figures.values()) and not HereInstead.open
 
 
-@pytest.mark.slow
+def test_a_network_that_the_zoo_lacks_is_refused_before_anything_is_timed(monkeypatch):
+    monkeypatch.setattr(backend_speed, 'OwnProcess', None)
+    with pytest.raises(WeightsError, match='DeCoNASNet_x2_24: .* did you mean DeCoNASNet_x2_24G'):
+        backend_speed.auto_speed(CPU, ['float32'], 3, ['DeCoNASNet_x3_34G', 'DeCoNASNet_x2_24'])
+
+
 def test_backends_stand_beside_stock_basicsr_and_the_limit(tmp_path, monkeypatch):
     monkeypatch.setenv('DECONAS_CACHE', str(tmp_path))
-    monkeypatch.setattr(backend_speed, 'installed_backends', lambda device, precision: ['torch'])
+    monkeypatch.setattr(network_speed, 'installed_backends', lambda device, precision: ['torch'])
+    monkeypatch.setattr(network_speed, 'OwnProcess', HereInstead)
     rates = {'float32': {'inference': 1e12, 'inference_bytes': 1e11}}
-    work = backend_speed.backend_speed(CPU, ['float32'], rates, 3)
-    assert [way.name for way in work.ways] == ['BasicSR: float32, default layout, not fused', 'float32, torch']
-    assert set(work.figures) == {'float32, torch, the fastest: share of what operations and bytes allow',
-                                 'float32, torch: times stock BasicSR'}
-    assert all(value > 0 for value in work.figures.values())
+    work = network_speed.inference_speed(CPU, ['float32'], rates, 3, size=(36, 64))
+    assert work.title == 'Inference to 128x72'
+    assert [way.name for way in work.ways] == ['BasicSR: float32, default layout', 'float32, not fused',
+                                               'float32, torch']
+    figures = work.figures
+    # 673 G for an image of 640x360, a little more for the border of a smaller one.
+    operations = figures['float32, torch: operations of convolutions [G]']
+    assert operations == pytest.approx(6.73, rel=0.1)
+    moved = figures['float32, torch: read and written beside convolutions [GB]']
+    least = figures['float32, torch: least time for both at the rates above [ms]']
+    assert least == pytest.approx(operations + 10 * moved)
+    assert figures['float32, torch: share of that limit'] == pytest.approx(least / 1e3 / work.ways[2].seconds)
+    assert figures['float32, torch, the fastest: times stock BasicSR'] == pytest.approx(1 / work.ways[2].relative)
+    assert figures['fused / not fused, float32, torch'] > 0

@@ -1,26 +1,27 @@
 """Measure how fast this machine trains, searches, upscales and loads data, against BasicSR's own ways."""
-from deconas_plugin.commands.arguments import add_device, add_output
+from deconas_plugin.commands.arguments import add_device, add_output, complete_weights
 
-PARTS = ('training', 'inference', 'backends', 'supernet', 'controller', 'data', 'growth', 'schedule')
+PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
 EXTRA_PARTS = ('auto', )
 EXAMPLES = """examples:
   everything, within five minutes:
     deconas speed
   two parts, with more rounds:
     deconas speed --only training inference --rounds 15
+  whether --backend auto chooses well for a network:
+    deconas speed --only auto --zoo DeCoNASNet_x2_24G
 
 Every comparison runs its ways in turns, and its ratio is the median over the rounds, so that other work on the machine
 meets all ways alike. Beside the times stands the rate of one convolution, measured on the same device in the same run:
 the share of it that a network reaches says how far it is from the machine's limit.
   training    a step of BasicSR's SRModel and of DeCoNASModel, each with its defaults
-  inference   the published x2 network on a 1280x720 output, fused and not, in each precision
-  backends    the same output in every backend that is installed, beside stock BasicSR
-  supernet    a step of the supernet and of the derived networks of 20 genotypes
+  inference   the published x2 network on a 1280x720 output, in each precision: not fused, and in every backend
+  supernet    a step of the supernet and of the derived networks of 8 genotypes
   controller  sampling and bookkeeping of 32 genotypes at once and one by one; where a controller step spends its time
   data        patches of PairedImageDataset and DeCoNASPatchDataset, with the same workers
   growth      the step with other num_feat, num_block, num_layer, batch and patch size
   schedule    the hours of the paper's search, 200,000 weight steps and 19,500 controller steps
-  auto        only when named, for minutes: --backend auto against the best backend, all zoo networks, three sizes
+  auto        only when named, for minutes: --backend auto against the best backend, three sizes of the LR image
 Exit code: 0 all well, 2 something cannot be used (the message says what).
 """
 
@@ -31,6 +32,8 @@ def add_arguments(parser):
     add_device(parser)
     parser.add_argument('--rounds', type=int, default=5, metavar='N', help='how often each way is timed, at least 3 '
                         '(default: %(default)s)')
+    parser.add_argument('--zoo', nargs='+', metavar='NAME', help='networks of the model zoo for auto (default: '
+                        'those that deconas upscale takes, one for each scale)').completer = complete_weights
     add_output(parser, 'files to write, without .md and .json (default: %(default)s)', default='results/speed')
 
 
@@ -41,5 +44,5 @@ def run(args):
     from deconas_plugin.utils.device import choose_device
 
     quiet_logger()
-    report = run_speed_benchmark(choose_device(args.device), args.output, args.only, args.rounds)
+    report = run_speed_benchmark(choose_device(args.device), args.output, args.only, args.rounds, args.zoo)
     print(to_markdown(report))

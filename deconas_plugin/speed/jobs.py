@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.data.gpu_patch_loader import GpuPatchLoader
+from deconas_plugin.inference.load import load_backend
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import autocast
@@ -78,6 +79,15 @@ def inference(device, precision='float32', memory_format=torch.channels_last, fu
             net(image)
 
     return infer
+
+
+def run_backend(device, backend, precision, weights='DeCoNASNet_x2', size=(360, 640)):
+    """Function: One LR image of ``size``, height and width, in a backend, whole."""
+    keep_freed_memory(device)
+    runner = load_backend(weights, backend, precision, str(device))
+    image = torch.rand(1, runner.num_in_ch, *size)
+    runner(image[..., :8, :8])  # runtimes compile the network now
+    return lambda: runner(image)
 
 
 def load_patches(device, dataset_opt, num_patches, batch=16, num_worker=2):

@@ -1,17 +1,23 @@
 """Speed of the published network: training steps, inference, and how the step grows with the options."""
 from contextlib import ExitStack
+from math import prod
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.inference.load import installed_backends
 from deconas_plugin.search.complexity import OUTPUT_SIZE_720P, ComplexityCounter
-from deconas_plugin.speed.jobs import inference, training_step
+from deconas_plugin.speed.jobs import inference, run_backend, training_step
 from deconas_plugin.speed.results import Work
 from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
 from deconas_plugin.speed.traffic import bytes_beside_convolutions
 
 BATCH, SIZE = 8, 32
+IMAGE_SIZE = OUTPUT_SIZE_720P[1] // 2, OUTPUT_SIZE_720P[0] // 2  # of the LR image, height and width
+# The sides of the image whose operations and bytes are counted are so much shorter: both grow with the pixels, but for
+# 0.5 % at the border.
+PART = 2
 # One option changed at a time; of the network, or the size of the work.
 VARIATIONS = ({'num_feat': 32}, {'num_feat': 96}, {'num_block': 2}, {'num_block': 6}, {'num_layer': 2},
               {'num_layer': 6}, {'batch': 4}, {'batch': 16}, {'size': 24}, {'size': 48})
@@ -46,27 +52,48 @@ def training_speed(device, precision, limits, rounds):
     return work
 
 
-def inference_speed(device, precisions, limits, rounds):
-    """Work: One 1280x720 image, as BasicSR runs a network and as we do, fused and not."""
-    stock = 'float32, default layout'
-    jobs = {stock: dict(memory_format=torch.contiguous_format, keep_memory=False)}
+def inference_speed(device, precisions, limits, rounds, size=IMAGE_SIZE):
+    """Work: One image, as stock BasicSR runs the network, and as we do: in each precision not fused, and fused in every
+    backend that is installed.
+
+    Args:
+        device (torch.device): Where.
+        precisions (list[str]): Which.
+        limits (dict): As :func:`machine_rates` gives them.
+        rounds (int): How often.
+        size (tuple[int]): Of the LR image, height and width. Default: for a 1280x720 output.
+    """
+    stock = 'BasicSR: float32, default layout'
+    jobs = {stock: dict(build=inference, memory_format=torch.contiguous_format, keep_memory=False)}
     for precision in precisions:
-        jobs[precision] = dict(precision=precision)
-        jobs[f'{precision}, fused'] = dict(precision=precision, fused=True)
+        jobs[_not_fused(precision)] = dict(build=inference, precision=precision)
+        jobs |= {f'{precision}, {backend}': dict(build=run_backend, precision=precision, backend=backend)
+                 for backend in installed_backends(device, precision)}
     with ExitStack() as stack:
-        runs = {name: stack.enter_context(OwnProcess(inference, device, **options)) for name, options in jobs.items()}
-        times = in_turns(runs, rounds)
+        runs = {name: stack.enter_context(OwnProcess(device=device, size=size, **job)) for name, job in jobs.items()}
+        # A run of stock BasicSR may take 13 s: the one that memory is measured in warms up, too.
         memory = {name: run.peak_memory() for name, run in runs.items()}
-    width, height = (size // 2 for size in OUTPUT_SIZE_720P)
-    shares = {name: limits[options.get('precision', 'float32')]['inference'] for name, options in jobs.items()}
-    work = Work.of('Inference to 1280x720', times, _operations_per_pixel() * width * height, shares, memory)
+        times = in_turns(runs, rounds, warm_up=False)
+    shares = {name: limits[job.get('precision', 'float32')]['inference'] for name, job in jobs.items()}
+    work = Work.of(f'Inference to {2 * size[1]}x{2 * size[0]}', times, _operations_per_pixel() * prod(size), shares,
+                   memory)
     for precision in precisions:
-        work.figures[f'fused / unfused, {precision}'] = ratio(times[f'{precision}, fused'], times[precision])
-    with FlopCounterMode(display=False) as counter:
-        moved = bytes_beside_convolutions(inference(device, precisions[-1], fused=True))
-    limit = limits[precisions[-1]]
-    _add_limit(work, work.ways[-1], counter.get_total_flops(), moved, limit['inference'], limit['inference_bytes'])
+        fused = [way for way in work.ways
+                 if jobs[way.name]['build'] is run_backend and jobs[way.name]['precision'] == precision]
+        best = min(fused, key=lambda way: way.seconds)
+        step = inference(device, precision, fused=True, size=tuple(side // PART for side in size))
+        with FlopCounterMode(display=False) as counter:
+            moved = bytes_beside_convolutions(step)
+        operations, moved = (one * PART**2 for one in (counter.get_total_flops(), moved))
+        _add_limit(work, best, operations, moved, limits[precision]['inference'], limits[precision]['inference_bytes'])
+        work.figures[f'{best.name}, the fastest: times stock BasicSR'] = 1 / best.relative
+        work.figures[f'fused / not fused, {precision}, torch'] = ratio(times[f'{precision}, torch'],
+                                                                       times[_not_fused(precision)])
     return work
+
+
+def _not_fused(precision):
+    return f'{precision}, not fused'
 
 
 def _add_limit(work, way, operations, moved, operations_per_second, bytes_per_second):

@@ -6,7 +6,7 @@ import torch
 
 from deconas_plugin.data.parallel import progress
 from deconas_plugin.errors import OptionError
-from deconas_plugin.speed.backend_speed import auto_speed, backend_speed
+from deconas_plugin.speed.backend_speed import auto_speed
 from deconas_plugin.speed.data_speed import data_speed
 from deconas_plugin.speed.limits import machine_rates
 from deconas_plugin.speed.network_speed import growth, inference_speed, training_speed
@@ -18,13 +18,13 @@ from deconas_plugin.utils.device import device_name
 from deconas_plugin.utils.memory import keep_freed_memory
 from deconas_plugin.utils.precision import resolve_precision
 
-PARTS = ('training', 'inference', 'backends', 'supernet', 'controller', 'data', 'growth', 'schedule')
+PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
 
 # Not among them, because it takes minutes by itself.
 EXTRA_PARTS = ('auto', )
 
 
-def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
+def run_speed_benchmark(device, out, parts=PARTS, rounds=5, networks=None):
     """Measure, and write ``<out>.md`` and ``<out>.json``.
 
     Args:
@@ -32,18 +32,21 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
         out (str): Path of the files, without ending.
         parts (list[str]): Of :data:`PARTS` and :data:`EXTRA_PARTS`. Default: the former.
         rounds (int): How often every run is timed. Default: 5.
+        networks (list[str] | None): As :func:`auto_speed` takes them.
 
     Returns:
         SpeedReport: What was found.
 
     Raises:
         StorageError: The files cannot be written.
-        OptionError: There are too few rounds.
+        OptionError: There are too few rounds, or networks for none of the parts.
     """
     with explained(out):
         Path(out).parent.mkdir(parents=True, exist_ok=True)
     if rounds < MIN_ROUNDS:
         raise OptionError(f'--rounds: expected at least {MIN_ROUNDS}, got {rounds}')
+    if networks and 'auto' not in parts:
+        raise OptionError('--zoo: only the part auto takes networks; name it with --only auto')
     keep_freed_memory(device)
     precision = resolve_precision(None, device)
     precisions = list(dict.fromkeys(['float32', precision]))
@@ -53,8 +56,7 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5):
     measure = {
         'training': lambda: training_speed(device, precision, limits, rounds),
         'inference': lambda: inference_speed(device, precisions, limits, rounds),
-        'backends': lambda: backend_speed(device, precisions, limits, rounds),
-        'auto': lambda: auto_speed(device, precisions, rounds),
+        'auto': lambda: auto_speed(device, precisions, rounds, networks),
         'supernet': lambda: supernet_speed(device, rounds),
         'controller': lambda: controller_speed(device, rounds),
         'data': lambda: data_speed(device, rounds),

@@ -25,7 +25,7 @@ WEIGHT_STEPS, WEIGHT_BATCH, WEIGHT_SIZE = 200_000, 16, 64
 CONTROLLER_STEPS, REWARD_BATCH, REWARD_SIZE = 19_500, 10, 48
 
 
-def supernet_speed(device, rounds, num_genotypes=20, batch=8, size=32):
+def supernet_speed(device, rounds, num_genotypes=8, batch=8, size=32):
     """Work: A training step of the supernet and of the network derived from it, over many genotypes."""
     supernet = SupernetStepModel(step_options({'type': 'DeCoNASSuperNet'}, device))
     supernet_step = repeated_step(supernet, batch, size)

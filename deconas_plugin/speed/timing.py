@@ -1,6 +1,7 @@
 """Timing A against B on a machine that others use too: in turns, so that both meet the same conditions."""
 import multiprocessing
 import time
+from functools import partial
 from statistics import median
 
 import torch
@@ -19,18 +20,19 @@ def timed(run, device):
     return time.perf_counter() - start
 
 
-def in_turns(runs, rounds, seconds=60):
+def in_turns(runs, rounds, seconds=60, warm_up=True):
     """Time several runs, one after the other and again, every second round backwards.
 
     Args:
-        runs (dict): name -> function that returns the seconds it took; the first call of each is for warming up.
+        runs (dict): name -> function that returns the seconds it took.
         rounds (int): How often, at most.
         seconds (float): Stop when this much time is over, after at least :data:`MIN_ROUNDS`. Default: 60.
+        warm_up (bool): Call each once before. Default: True.
 
     Returns:
         dict[str, list[float]]: Seconds of each run by round.
     """
-    for run in runs.values():
+    for run in runs.values() if warm_up else ():
         run()
     times = {name: [] for name in runs}
     start = time.perf_counter()
@@ -50,7 +52,7 @@ def ratio(times, base):
 class OwnProcess:
     """A run in a process of its own, so that it neither shares memory settings with another nor profits from them.
 
-    Calling it runs once there and returns the seconds that took.
+    Calling it runs once there, with the same arguments, and returns the seconds that took.
 
     Args:
         build (function): Importable; ``build(device, **options)`` returns the function to run.
@@ -66,16 +68,17 @@ class OwnProcess:
         self._process.start()
         theirs.close()
 
-    def __call__(self):
-        return self._ask('seconds')
+    def __call__(self, *arguments):
+        return self.ask('__call__', *arguments)
 
     def peak_memory(self):
         """int | None: By how many bytes memory grows during a run at most."""
-        return self._ask('memory')
+        return self.ask('peak_memory')
 
-    def _ask(self, what):
+    def ask(self, method, *arguments):
+        """What a method of that which ``build`` returned gives there."""
         try:
-            self._connection.send(what)
+            self._connection.send((method, *arguments))
             return self._connection.recv()
         except (EOFError, ConnectionError) as error:
             raise RuntimeError(f'the process of {self._name} ended; see its error above') from error
@@ -93,10 +96,16 @@ def _serve(connection, num_threads, build, device, options):
     run = build(device, **options)
     while True:
         try:
-            what = connection.recv()
+            what, *arguments = connection.recv()
         except EOFError:
             return
-        connection.send(timed(run, device) if what == 'seconds' else _peak_memory(run, device))
+        if what == '__call__':
+            answer = timed(partial(run, *arguments), device)
+        elif what == 'peak_memory':
+            answer = _peak_memory(run, device)
+        else:
+            answer = getattr(run, what)(*arguments)
+        connection.send(answer)
 
 
 def _peak_memory(run, device):

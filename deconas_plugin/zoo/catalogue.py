@@ -90,6 +90,11 @@ class Zoo:
                 raise WeightsError(f'{path}: expected {key} {getattr(entry, key)} of {name}, found {value}; install '
                                    'the plugin again')
 
+    @property
+    def scales(self):
+        """list[int]: Those that it has networks for."""
+        return sorted({entry.scale for entry in self.entries.values()})
+
     def best(self, scale):
         """str: The name of the network with the highest PSNR in the mean of its test sets.
 
@@ -98,7 +103,7 @@ class Zoo:
         """
         entries = [entry for entry in self.entries.values() if entry.scale == scale]
         if not entries:
-            known = ', '.join(f'x{scale}' for scale in sorted({entry.scale for entry in self.entries.values()}))
+            known = ', '.join(f'x{scale}' for scale in self.scales)
             raise WeightsError(f'--scale: the model zoo has no network for x{scale}, only for {known or "nothing"}; '
                                'name the weights')
         return max(entries, key=lambda entry: entry.mean_psnr).name
