@@ -15,9 +15,10 @@ from deconas_plugin.errors import BackendError, OptionError
 from deconas_plugin.inference import auto, load
 from deconas_plugin.inference.cache import CONTENTS, cache_key, cached_files
 from deconas_plugin.inference.load import load_backend
+from deconas_plugin.inference.tile_memory import usual_tile
 from deconas_plugin.search.genotype import Genotype
 from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.utils.tiling import upscale_tiled
+from deconas_plugin.utils.tiling import receptive_radius, upscale_tiled
 
 RUNTIMES = ('openvino', 'onnxruntime')
 # Height and width: around the sizes of kernels, borders and tiles, none of them even in both.
@@ -160,6 +161,23 @@ def test_auto_takes_torch_for_little_and_where_nothing_else_is_installed(monkeyp
     assert load_backend(tiny_net()).for_size(10, 10).name == 'torch'
     monkeypatch.setattr(load, 'find_spec', lambda package: None)
     assert load_backend(tiny_net()).for_size(1000, 1000).name == 'torch'
+
+
+def test_auto_measures_no_more_than_a_tile_and_keeps_what_it_chose(monkeypatch):
+    measured = []
+
+    def measure(backend, image):
+        measured.append(image.shape)
+        for name in backend._names:
+            backend._backend(name)
+        return {'openvino': 1, 'torch': 2, 'onnxruntime': 3}
+
+    monkeypatch.setattr(auto.AutoBackend, '_measure', measure)
+    backend = load_backend(tiny_net(), say=lambda line: None)
+    assert backend.for_size(3000, 4000).name == 'openvino' and set(backend._backends) == {'openvino', 'torch'}
+    side = usual_tile(backend) + 2 * receptive_radius(backend)
+    assert measured[0][2] < measured[0][3] and measured[0][2:].numel() == pytest.approx(side**2, rel=0.01)
+    assert backend.for_size(1500, 1000).name == 'openvino' and len(measured) == 1
 
 
 def test_auto_leaves_out_what_is_not_exact_enough(slow_torch, monkeypatch):

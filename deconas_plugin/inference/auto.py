@@ -7,11 +7,12 @@ import torch
 from deconas_plugin.errors import BackendError
 from deconas_plugin.inference.backend import Backend
 from deconas_plugin.inference.cache import cache_folder, cache_key, read_json, write_json
+from deconas_plugin.inference.tile_memory import usual_tile
+from deconas_plugin.utils.memory import give_back_freed_memory
+from deconas_plugin.utils.tiling import receptive_radius
 
 # Fewer LR pixels than this are done before another runtime has started.
 SMALL = 2**15
-# More tell nothing new, because every backend's time then grows with them.
-LARGE = 640 * 360
 ROUNDS, SECONDS = 5, 10
 # Whoever is so much slower than the best in a round need not run again.
 HOPELESS = 1.5
@@ -36,6 +37,8 @@ class AutoBackend(Backend):
         super().__init__(net, device, precision)
         self._build, self._names, self._say = build, names, say
         self._backends, self._chosen = {}, {}
+        # Of a tile with what lies around it, as upscaling runs larger images.
+        self._most_pixels = (usual_tile(self) + 2 * receptive_radius(self))**2
         self._key = cache_key(net, precision, str(device), torch.get_num_threads(), _versions(names))
 
     def __call__(self, image):
@@ -48,9 +51,13 @@ class AutoBackend(Backend):
         pixels = height * width
         if pixels < SMALL or len(self._names) == 1:
             return self._backend('torch')
-        bucket = round(math.log2(min(pixels, LARGE)))
+        bucket = round(math.log2(min(pixels, self._most_pixels)))
         if bucket not in self._chosen:
             self._chosen[bucket] = self._choose(bucket, height, width)
+            # Runtimes keep the memory of their largest image.
+            self._backends = {name: backend for name, backend in self._backends.items()
+                              if name in ('torch', *self._chosen.values())}
+            give_back_freed_memory()
         return self._backend(self._chosen[bucket])
 
     def _choose(self, bucket, height, width):
@@ -58,7 +65,7 @@ class AutoBackend(Backend):
         known = read_json(path).get(key)
         if isinstance(known, str) and known in self._names:
             return known
-        shrink = min(1, math.sqrt(LARGE / (height * width)))
+        shrink = min(1, math.sqrt(self._most_pixels / (height * width)))
         size = [max(1, round(shrink * side)) for side in (height, width)]
         seconds = self._measure(torch.rand(1, self.num_in_ch, *size))
         fastest = min(seconds, key=seconds.get)
