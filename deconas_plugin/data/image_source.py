@@ -74,6 +74,10 @@ class LmdbImages:
     def __len__(self):
         return len(self.keys)
 
+    def require_all(self):
+        """Raise DataError unless the database has every image; they are not read."""
+        self._reader.require(self.keys)
+
     def __getitem__(self, index):
         """Image number ``index``; DataError where it is missing, broken or not of the recorded size."""
         key, size = self.keys[index], self.sizes[index]

@@ -1,6 +1,7 @@
 """LMDBs opened once per process, whatever the number of datasets and workers that read them."""
 import os
 import weakref
+from contextlib import contextmanager
 
 import lmdb
 
@@ -63,19 +64,38 @@ class LmdbReader:
         Raises:
             DataError: the database has no such key or cannot be read there.
         """
+        with self._transaction(key) as transaction:
+            value = transaction.get(key.encode())
+        if value is None:
+            raise self._lacks(key)
+        return value
+
+    def require(self, keys):
+        """Check that there is something under each of the keys (list[str]), without reading it.
+
+        Raises:
+            DataError: the database lacks one or cannot be read there.
+        """
+        for key in keys:
+            with self._transaction(key) as transaction, transaction.cursor() as cursor:
+                if not cursor.set_key(key.encode()):
+                    raise self._lacks(key)
+
+    @contextmanager
+    def _transaction(self, key):
         if self._pid != os.getpid():
             self._env.close()
             self._open()
         try:
             with self._env.begin() as transaction:
-                value = transaction.get(key.encode())
+                yield transaction
         except lmdb.Error as error:
             raise DataError(f"{self.path}: key '{key}' cannot be read ({error}); "
                             f'make the LMDB {_AGAIN}, or set on_error: skip') from error
-        if value is None:
-            raise DataError(f"{self.path}: key '{key}' stands in meta_info.txt but not in the database; "
-                            f'make the LMDB {_AGAIN}, or set on_error: skip')
-        return value
+
+    def _lacks(self, key):
+        return DataError(f"{self.path}: key '{key}' stands in meta_info.txt but not in the database; "
+                         f'make the LMDB {_AGAIN}, or set on_error: skip')
 
     def __reduce__(self):
         return open_lmdb, (self.path, )

@@ -48,9 +48,7 @@ def check_data(opt, task):
 def _check_dataset(name, dataset, opt):
     """set[tuple[str, str]]: Folder and name of every image of a dataset."""
     scale = opt['scale']
-    for key in ('dataroot_gt', 'dataroot_lq'):
-        if dataset.get(key) is not None and not Path(dataset[key]).expanduser().exists():
-            raise DataError(f'{name}.{key}: {dataset[key]} does not exist; prepare it: {_command(dataset, scale)}')
+    check_roots(name, dataset, scale)
     images, count = paired_images(name, dataset, scale) if dataset['type'] in PAIRED else (set(), None)
     phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
     if dataset['type'] == 'DeCoNASPatchDataset':
@@ -67,6 +65,17 @@ def _check_dataset(name, dataset, opt):
     return images
 
 
+def check_roots(name, dataset, scale):
+    """Check that the folders and databases of a dataset are there.
+
+    Raises:
+        DataError: One is not; the message gives the command that prepares it.
+    """
+    for key in ('dataroot_gt', 'dataroot_lq'):
+        if dataset.get(key) is not None and not Path(dataset[key]).expanduser().exists():
+            raise DataError(f'{name}.{key}: {dataset[key]} does not exist; prepare it: {_command(dataset, scale)}')
+
+
 def _check_epoch(dataset, count, num_gpu):
     samples = count * dataset['dataset_enlarge_ratio']
     batch = dataset['batch_size_per_gpu'] * (num_gpu if isinstance(num_gpu, int) and num_gpu else 1)
@@ -78,15 +87,21 @@ def _check_epoch(dataset, count, num_gpu):
                           f'samples, got {samples:,}; lower it')
 
 
+def pair_options(name, dataset, scale):
+    """PatchOptions: Those of a dataset of pairs, as far as sizes and pairing depend on them."""
+    phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
+    # That is not on the colours that PairedImageDataset, and it alone, can convert to.
+    others = {} if dataset['type'] == 'DeCoNASPatchDataset' else {'color': 'rgb'}
+    return PatchOptions.from_opt({**dataset, 'phase': phase, 'scale': scale, **others})
+
+
 def paired_images(name, dataset, scale):
     """tuple[set, int]: Folder and name of every image, and the number of samples."""
-    phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
-    # Sizes and pairing do not depend on the colours that PairedImageDataset, and it alone, can convert to.
-    others = {} if dataset['type'] == 'DeCoNASPatchDataset' else {'color': 'rgb'}
-    options = PatchOptions.from_opt({**dataset, 'phase': phase, 'scale': scale, **others})
+    options = pair_options(name, dataset, scale)
     try:
         lq, gt, _, paths = list_pairs(options)
-        sizes = zip(lq.sizes, gt.sizes, strict=True) if options.backend == 'lmdb' else _file_sizes(lq, gt, phase)
+        is_lmdb = options.backend == 'lmdb'
+        sizes = zip(lq.sizes, gt.sizes, strict=True) if is_lmdb else _file_sizes(lq, gt, options.phase)
         for (lq_size, gt_size), path in zip(sizes, paths, strict=False):
             if lq_size and gt_size:
                 check_pair(lq_size, gt_size, path, options)
