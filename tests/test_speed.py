@@ -237,6 +237,20 @@ def test_a_network_that_the_zoo_lacks_is_refused_before_anything_is_timed(monkey
         backend_speed.auto_speed(CPU, ['float32'], 3, ['DeCoNASNet_x3_34G', 'DeCoNASNet_x2_24'])
 
 
+def test_the_first_compiled_step_is_told_apart(monkeypatch):
+
+    def step(device, compile, batch):
+        waits = iter([0.2 * compile])  # as if it compiled
+        return lambda: time.sleep(next(waits, 0.01 * batch))
+
+    monkeypatch.setattr(network_speed, 'OwnProcess', HereInstead)
+    monkeypatch.setattr(network_speed, 'training_step', step)
+    work = network_speed.compile_speed(CPU, 'bf16', 3, batch=2)
+    assert [way.name for way in work.ways] == ['DeCoNASModel, bf16', 'DeCoNASModel, bf16, train.compile']
+    assert all(0.02 <= way.seconds < 0.2 for way in work.ways)
+    assert work.figures['first step [s], DeCoNASModel, bf16, train.compile'] >= 0.2
+
+
 def test_backends_stand_beside_stock_basicsr_and_the_limit(tmp_path, monkeypatch):
     monkeypatch.setenv('DECONAS_CACHE', str(tmp_path))
     monkeypatch.setattr(network_speed, 'installed_backends', lambda device, precision: ['torch'])

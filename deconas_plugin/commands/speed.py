@@ -2,7 +2,7 @@
 from deconas_plugin.commands.arguments import add_device, add_output, complete_weights
 
 PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
-EXTRA_PARTS = ('auto', )
+EXTRA_PARTS = ('auto', 'compile')
 EXAMPLES = """examples:
   everything, within five minutes:
     deconas speed
@@ -22,13 +22,14 @@ the share of it that a network reaches says how far it is from the machine's lim
   growth      the step with other num_feat, num_block, num_layer, batch and patch size
   schedule    the hours of the paper's search, 200,000 weight steps and 19,500 controller steps
   auto        only when named, for minutes: --backend auto against the best backend, three sizes of the LR image
+  compile     only when named, for minutes: a training step with train.compile, and the first one, which compiles
 Exit code: 0 all well, 2 something cannot be used (the message says what).
 """
 
 
 def add_arguments(parser):
     parser.add_argument('--only', nargs='+', metavar='PART', choices=PARTS + EXTRA_PARTS, default=PARTS,
-                        help=f'some of {", ".join(PARTS + EXTRA_PARTS)} (default: all but auto)')
+                        help=f'some of {", ".join(PARTS + EXTRA_PARTS)} (default: all but auto and compile)')
     add_device(parser)
     parser.add_argument('--rounds', type=int, default=5, metavar='N', help='how often each way is timed, at least 3 '
                         '(default: %(default)s)')

@@ -52,6 +52,25 @@ def training_speed(device, precision, limits, rounds):
     return work
 
 
+def compile_speed(device, precision, rounds, **step):
+    """Work: A training step of DeCoNASModel with train.compile off and on, and how long the first one takes.
+
+    Args:
+        device (torch.device): Where.
+        precision (str): The default of DeCoNASModel here.
+        rounds (int): How often.
+        **step: As :func:`training_step` takes it, to time another one.
+    """
+    jobs = {f'DeCoNASModel, {precision}': False, f'DeCoNASModel, {precision}, train.compile': True}
+    with ExitStack() as stack:
+        runs = {name: stack.enter_context(OwnProcess(training_step, device, compile=compiled, **step))
+                for name, compiled in jobs.items()}
+        first = {name: run() for name, run in runs.items()}
+        work = Work.of('Training step, compiled', in_turns(runs, 2 * rounds))
+    work.figures = {f'first step [s], {name}': seconds for name, seconds in first.items()}
+    return work
+
+
 def inference_speed(device, precisions, limits, rounds, size=IMAGE_SIZE):
     """Work: One image, as stock BasicSR runs the network, and as we do: in each precision not fused, and fused in every
     backend that is installed.

@@ -9,7 +9,7 @@ from deconas_plugin.errors import OptionError
 from deconas_plugin.speed.backend_speed import auto_speed
 from deconas_plugin.speed.data_speed import data_speed
 from deconas_plugin.speed.limits import machine_rates
-from deconas_plugin.speed.network_speed import growth, inference_speed, training_speed
+from deconas_plugin.speed.network_speed import compile_speed, growth, inference_speed, training_speed
 from deconas_plugin.speed.results import SpeedReport, to_json, to_markdown
 from deconas_plugin.speed.search_speed import controller_speed, paper_schedule, supernet_speed
 from deconas_plugin.speed.timing import MIN_ROUNDS
@@ -20,8 +20,8 @@ from deconas_plugin.utils.precision import resolve_precision
 
 PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
 
-# Not among them, because it takes minutes by itself.
-EXTRA_PARTS = ('auto', )
+# Not among them, because each takes minutes by itself.
+EXTRA_PARTS = ('auto', 'compile')
 
 
 def run_speed_benchmark(device, out, parts=PARTS, rounds=5, networks=None):
@@ -56,6 +56,7 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5, networks=None):
     measure = {
         'training': lambda: training_speed(device, precision, limits, rounds),
         'inference': lambda: inference_speed(device, precisions, limits, rounds),
+        'compile': lambda: compile_speed(device, precision, rounds),
         'auto': lambda: auto_speed(device, precisions, rounds, networks),
         'supernet': lambda: supernet_speed(device, rounds),
         'controller': lambda: controller_speed(device, rounds),
