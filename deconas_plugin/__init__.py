@@ -16,9 +16,9 @@ _HOMES = {
     'search_space': 'api.space',
     'AskTell': 'api.ask_tell',
     'upscale': 'api.images',
-    'load': 'utils.weights', 'load_network': 'utils.weights',
+    'load': 'archs.load', 'load_network': 'archs.load',
     'DeCoNASNet': 'archs.deconas_arch',
-    'Genotype': 'search.genotype',
+    'Genotype': 'space.genotype',
 }
 __all__ = [*_HOMES]
 

@@ -13,22 +13,15 @@ PACKAGE = 'deconas_plugin'
 # What registers itself in a registry, or adapts BasicSR, when it is imported.
 REGISTERING = ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.controller_arch', 'archs.compared',
                'data.basicsr_images', 'data.deconas_patch_dataset', 'models.deconas_model',
-               'models.deconas_search_model', 'search.reinforce', 'search.random_search', 'search.evolution',
+               'models.deconas_search_model', 'search.reinforce', 'search.strategy', 'search.evolution',
                'search.nsga2', 'training.losses')
-# What runs trained networks, with the packages around it; it imports neither BasicSR nor anything that does.
+# What runs trained networks: whole rooms, and modules of others. It imports neither BasicSR nor anything that does.
 # Everything else is imported after BasicSR, so that modules that register themselves always come in the order above.
-WITHOUT_BASICSR = frozenset(f'{PACKAGE}.{name}' for name in """
-    __main__ api api.images archs archs.composed_conv archs.deconas_arch archs.deconas_fused_arch archs.deconas_util
-    archs.genotype_buffer archs.initial_weights archs.layer_choices archs.network_options archs.operation_weights
-    archs.operations archs.pretrained commands compat data
-    data.images data.images.cmyk data.images.exif data.images.listing data.images.photo data.images.png
-    data.images.reader data.images.tiff data.images.writer data.photo_folder errors formats formats.convert
-    formats.ncnn_export formats.onnx_export inference inference.auto inference.backend inference.cache
-    inference.check inference.exported_means inference.load inference.refused_layer inference.runtimes
-    inference.tile_memory inference.tile_net registration search search.block_genotype search.choices
-    search.genotype search.genotype_text search.search_space upscaling upscaling.jobs upscaling.upscaler utils
-    utils.atomic utils.console utils.device utils.memory utils.paths utils.precision utils.state_files utils.tiling
-    utils.views utils.weights utils.whole_image_means zoo zoo.catalogue
+ROOMS_WITHOUT_BASICSR = ('commands', 'data.images', 'files', 'formats', 'inference', 'machine', 'space')
+WITHOUT_BASICSR = frozenset("""
+    __main__ api api.images archs archs.attention archs.deconas_arch archs.forward archs.fused archs.initial_weights
+    archs.load archs.network_options archs.operation_weights archs.operations compat data data.sample_photos errors
+    registration search zoo
 """.split())
 
 _waiting = []
@@ -55,6 +48,12 @@ def install():
         sys.meta_path.insert(0, _Finder())
 
 
+def _needs_basicsr(name):
+    package, _, module = name.partition('.')
+    return package == PACKAGE and module not in WITHOUT_BASICSR and not any(
+        f'{module}.'.startswith(f'{room}.') for room in ROOMS_WITHOUT_BASICSR)
+
+
 def _register():
     global _waiting
     classes, _waiting = _waiting or [], None
@@ -71,8 +70,7 @@ class _Finder:
         if name == 'basicsr':
             # With the work-arounds before it, and the registration after it.
             return compat.found_by_later(self, name, path, target, _run_basicsr)
-        if name.startswith(f'{PACKAGE}.') and not name.startswith(f'{PACKAGE}.commands.') and \
-                name not in WITHOUT_BASICSR and 'basicsr' not in sys.modules:
+        if 'basicsr' not in sys.modules and _needs_basicsr(name):
             importlib.import_module('basicsr')
             if name in sys.modules:  # it registers itself, or is needed by what does
                 return ModuleSpec(name, _Imported(sys.modules[name]))

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from basicsr.train import train_pipeline
 
-from deconas_plugin import pipeline
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.models.deconas_search_model import DeCoNASSearchModel
+from deconas_plugin.runs import pipeline
 from deconas_plugin.training import signals
 from deconas_plugin.training.signals import StopRequest
 

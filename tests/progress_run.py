@@ -6,7 +6,7 @@ import deconas_plugin  # noqa: F401, BasicSR can be imported only after it
 # isort: split
 from basicsr.utils import MessageLogger, get_root_logger
 
-from deconas_plugin.visual.progress import RunProgress
+from deconas_plugin.training.progress import RunProgress
 
 log_file, total_iter, line_freq = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with RunProgress(total_iter, line_freq=line_freq) as progress:

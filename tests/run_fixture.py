@@ -14,10 +14,10 @@ import torch
 import yaml
 from lmdb_fixture import paired_folder, paired_lmdb
 
-from deconas_plugin import pipeline
 from deconas_plugin.commands import argument_parser
 from deconas_plugin.commands.arguments import training_keywords
-from deconas_plugin.utils.console import run_tool
+from deconas_plugin.machine.console import run_tool
+from deconas_plugin.runs import pipeline
 
 # Forks from a process that has imported everything and computed nothing: a run starts at once, and clean.
 CONTEXT = multiprocessing.get_context('forkserver')

@@ -18,7 +18,7 @@ from lmdb_fixture import photo_like
 from small_run import small_search, write_options
 
 import deconas_plugin
-from deconas_plugin.utils.paths import project_root
+from deconas_plugin.files.paths import project_root
 
 
 def main():

@@ -12,8 +12,8 @@ from small_run import small_search, write_options
 
 import deconas_plugin
 from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError, OptionError
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.upscaling.upscaler import Upscaler
+from deconas_plugin.inference.upscaler import Upscaler
+from deconas_plugin.space.search_space import SearchSpace
 
 TINY = {'num_feat': 8, 'num_block': 1, 'num_layer': 2}
 
@@ -49,10 +49,10 @@ def test_a_search_yields_its_rounds_and_goes_on_where_the_loop_was_left(searched
 def test_a_search_gives_the_same_as_the_command_does(searched, monkeypatch, capsys):
     search, *_ = searched
     root = search.folder.parents[1]
-    for module in ('pipeline', 'utils.paths'):
+    for module in ('runs.pipeline', 'files.paths'):
         monkeypatch.setattr(f'deconas_plugin.{module}.project_root', lambda: root)
-    monkeypatch.setattr('deconas_plugin.pipeline.run_derivation', lambda folder: None)
-    monkeypatch.setattr('deconas_plugin.pipeline.write_report', lambda folder: folder)
+    monkeypatch.setattr('deconas_plugin.runs.pipeline.run_derivation', lambda folder: None)
+    monkeypatch.setattr('deconas_plugin.runs.pipeline.write_report', lambda folder: folder)
     monkeypatch.setattr(sys, 'argv', ['deconas', 'search'])
     from deconas_plugin.commands import main
     path = write_options(root, search.options)
@@ -263,6 +263,6 @@ def test_public_names_are_at_the_top():
     for name in deconas_plugin.__all__:
         assert callable(getattr(deconas_plugin, name)), name
     assert deconas_plugin.load is deconas_plugin.load_network
-    assert deconas_plugin.search.search_space.SearchSpace is SearchSpace  # the room is there too
+    assert deconas_plugin.space.search_space.SearchSpace is SearchSpace  # the room is there too
     with pytest.raises(AttributeError, match='serch'):
         deconas_plugin.serch  # noqa: B018

@@ -8,10 +8,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
+from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import DeCoNASError, OptionError, WeightsError
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SearchSpace
 
 
 def num_params(net):

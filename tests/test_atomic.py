@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deconas_plugin.errors import StorageError
-from deconas_plugin.utils.atomic import save_tensors, save_text
+from deconas_plugin.files.atomic import save_tensors, save_text
 
 
 def write_beyond_a_limit(path, queue):

@@ -12,13 +12,14 @@ from test_tiling import make_image, make_net
 
 from deconas_plugin.archs.operations import OPERATIONS, DenseConv
 from deconas_plugin.errors import BackendError, OptionError
-from deconas_plugin.inference import auto, load
+from deconas_plugin.inference import auto
+from deconas_plugin.inference import backends as load
+from deconas_plugin.inference.backends import load_backend
 from deconas_plugin.inference.cache import CONTENTS, cache_key, cached_files
-from deconas_plugin.inference.load import load_backend
-from deconas_plugin.inference.tile_memory import usual_tile
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.utils.tiling import receptive_radius, upscale_tiled
+from deconas_plugin.inference.tile_net import usual_tile
+from deconas_plugin.inference.tiling import receptive_radius, upscale_tiled
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SearchSpace
 
 RUNTIMES = ('openvino', 'onnxruntime')
 # Height and width: around the sizes of kernels, borders and tiles, none of them even in both.
@@ -285,6 +286,6 @@ def test_a_layer_that_a_backend_cannot_take_is_named(name):
 
 
 def test_runtimes_are_imported_only_when_they_are_asked_for():
-    code = ('import sys; from deconas_plugin.inference.load import load_backend; load_backend("DeCoNASNet_x2_24G", '
+    code = ('import sys; from deconas_plugin.inference.backends import load_backend; load_backend("DeCoNASNet_x2_24G", '
             '"torch"); assert not {"openvino", "onnxruntime", "onnx"} & set(sys.modules)')
     assert run_fresh(code).returncode == 0

@@ -19,10 +19,10 @@ from benchmark_fixture import SIZES, make_test_sets, save_network, upscale_by_bi
 from lmdb_fixture import photo_like
 
 from deconas_plugin.benchmark.measure import Sample
-from deconas_plugin.benchmark.network_methods import WeightsMethod, weights_method
-from deconas_plugin.benchmark.peak_memory import PeakMemory
+from deconas_plugin.benchmark.methods import WeightsMethod, weights_method
+from deconas_plugin.machine.timing import PeakMemory
 from deconas_plugin.models.deconas_model import DeCoNASModel
-from deconas_plugin.search.genotype import NAMED_GENOTYPES, Genotype
+from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype
 from tools.benchmark import main
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,9 +15,9 @@ from torch import nn
 
 from deconas_plugin.archs.compared import COMPARED
 from deconas_plugin.benchmark import run as benchmark_run
-from deconas_plugin.benchmark.network_cost import count_network
 from deconas_plugin.benchmark.run import default_out, run_benchmark
-from deconas_plugin.data.sub_images import read_pair
+from deconas_plugin.cost.modules import count_network
+from deconas_plugin.data.prepare import read_pair
 from deconas_plugin.errors import OptionError
 from tools.benchmark import main
 

@@ -12,7 +12,7 @@ from small_run import small_search, write_options
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.commands import main
-from deconas_plugin.utils.options import load_options
+from deconas_plugin.options.read import load_options
 from deconas_plugin.visual.report import write_report
 
 
@@ -30,11 +30,11 @@ def run(tool, *arguments):
 def project(tmp_path, monkeypatch):
     """A folder in which experiments and results land."""
     monkeypatch.chdir(tmp_path)
-    for module in ('pipeline', 'utils.paths'):
+    for module in ('runs.pipeline', 'files.paths'):
         monkeypatch.setattr(f'deconas_plugin.{module}.project_root', lambda: tmp_path)
     monkeypatch.setattr(sys, 'argv', ['tools/search.py'])
     # The report takes longer than these searches; one test asks for it.
-    monkeypatch.setattr('deconas_plugin.pipeline.write_report', lambda folder: Path(folder, 'report.html'))
+    monkeypatch.setattr('deconas_plugin.runs.pipeline.write_report', lambda folder: Path(folder, 'report.html'))
     return tmp_path
 
 
@@ -89,7 +89,7 @@ def test_what_a_search_leaves_behind(searched):
     net = DeCoNASNet(derived['genotype']['bits'], num_feat=8, num_block=2, num_layer=2)
     assert sum(parameter.numel() for parameter in net.parameters()) == derived['result']['params']
     # The inherited weights compute what the supernet computes.
-    from deconas_plugin.search.experiment import SearchExperiment
+    from deconas_plugin.runs.searched import SearchExperiment
     search = SearchExperiment(experiment)
     net.load_state_dict(torch.load(experiment / 'derived' / 'net_g_inherited.pth', weights_only=True)['params'])
     images = torch.rand(1, 3, 8, 8)

@@ -10,21 +10,19 @@ from test_draw import texts_of
 from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
+from deconas_plugin.archs.load import network_from_state
 from deconas_plugin.archs.network_options import network_options
+from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.cost.latency import LatencyTable, measure_latency
 from deconas_plugin.errors import DeCoNASError, GenotypeError, OptionError, WeightsError
 from deconas_plugin.formats.convert import convert
-from deconas_plugin.search.choices import ACTIVATIONS, ATTENTIONS
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.latency_table import LatencyTable
-from deconas_plugin.search.measure_latency import measure_latency
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.search.spaces import SPACES
+from deconas_plugin.inference.tiling import upscale_tiled
 from deconas_plugin.search.strategy import build_strategy
-from deconas_plugin.utils.tiling import upscale_tiled
-from deconas_plugin.utils.weights import network_from_state
+from deconas_plugin.space.choices import ACTIVATIONS, ATTENTIONS
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SPACES, SearchSpace
+from deconas_plugin.visual.bits import genotype_strip
 from deconas_plugin.visual.draw import draw_genotype
-from deconas_plugin.visual.genotype_strip import genotype_strip
 
 CHOICES = {
     'num_feat': [4, 8],

@@ -10,11 +10,11 @@ import yaml
 
 from deconas_plugin import commands
 from deconas_plugin.commands import NAMES, argument_parser, main
+from deconas_plugin.cost.latency import LatencyTable
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.latency_table import LatencyTable
-from deconas_plugin.utils import paths
-from deconas_plugin.utils.paths import tool_command, typed
-from deconas_plugin.zoo.catalogue import load_zoo
+from deconas_plugin.files import paths
+from deconas_plugin.files.paths import tool_command, typed
+from deconas_plugin.files.zoo import load_zoo
 
 ROOT = Path(__file__).resolve().parent.parent
 # Flags that BasicSR's own tools have are as they are there.
@@ -212,7 +212,7 @@ def test_the_zoo_is_listed_and_explained(capsys):
 
 
 def test_the_zoo_is_verified(tmp_path, monkeypatch, capsys):
-    from deconas_plugin.zoo import catalogue
+    from deconas_plugin.files import zoo as catalogue
     assert main(['zoo', 'verify', 'DeCoNASNet_x2_24G']) == 0
     assert capsys.readouterr().out == 'ok  DeCoNASNet_x2_24G\n'
     for path in catalogue.FOLDER.glob('*'):

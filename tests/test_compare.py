@@ -6,9 +6,9 @@ import torch
 from benchmark_fixture import save_network
 from lmdb_fixture import photo_like
 
-from deconas_plugin.benchmark.figure import Box, Panel, draw_comparison, score_texts
+from deconas_plugin.benchmark.compare import Box, Panel, draw_comparison, score_texts
 from deconas_plugin.benchmark.measure import Sample
-from deconas_plugin.benchmark.network_methods import WeightsMethod
+from deconas_plugin.benchmark.methods import WeightsMethod
 from deconas_plugin.benchmark.rows import Score
 from deconas_plugin.data.bicubic import bicubic
 from tools.compare import main

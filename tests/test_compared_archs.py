@@ -10,7 +10,7 @@ from basicsr.utils.matlab_functions import imresize
 from deconas_plugin.archs.compared import COMPARED
 from deconas_plugin.archs.compared.falsr_arch import _depth_to_space
 from deconas_plugin.archs.compared.luminance import LuminanceNet, upscale_bicubic
-from deconas_plugin.benchmark.network_cost import count_network
+from deconas_plugin.cost.modules import count_network
 from deconas_plugin.data.bicubic import bicubic
 from deconas_plugin.data.sample_photos import TRAIN_PHOTOS, photo_folder
 from deconas_plugin.errors import OptionError

@@ -7,7 +7,7 @@ from basicsr.models import build_model
 from small_run import small_search, train_section
 
 from deconas_plugin.errors import OptionError
-from deconas_plugin.utils.check_options import check_options
+from deconas_plugin.options.check import check_options
 
 
 def losses(compile_it):

@@ -9,14 +9,13 @@ from test_archs import built_mult_adds, num_params
 from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.operations import OPERATIONS
+from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.cost.latency import LatencyTable, key, measure_latency, network_sizes
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.latency_table import LatencyTable, key, network_sizes
-from deconas_plugin.search.measure_latency import measure_latency
 from deconas_plugin.search.penalty import Penalty
-from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SearchSpace
 
 SPACE = SearchSpace()
 

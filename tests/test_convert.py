@@ -6,11 +6,11 @@ import pytest
 import torch
 from zoo_fixture import make_net, make_zoo
 
+from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import StorageError, WeightsError
+from deconas_plugin.files.states import load_state
 from deconas_plugin.formats.convert import convert
 from deconas_plugin.formats.openmodeldb import write_stubs
-from deconas_plugin.utils.state_files import load_state
-from deconas_plugin.utils.weights import load_network
 from tools.convert import main
 
 ROOT = Path(__file__).resolve().parent.parent

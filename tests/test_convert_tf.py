@@ -7,11 +7,11 @@ import pytest
 import torch
 from tf_reference_fixture import Arc, make_variables, run_reference
 
+from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import DeCoNASError, GenotypeError, WeightsError
-from deconas_plugin.formats.tf_reference.network import convert_reference, network_from_variables
-from deconas_plugin.formats.tf_reference.variables import Variables
-from deconas_plugin.utils.weights import load_network
 from tools.convert_tf import main
+from tools.lab.tf_reference.network import convert_reference, network_from_variables
+from tools.lab.tf_reference.variables import Variables
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = '111 110100 011000010 010011100001'

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from deconas_plugin.utils.deadline import Deadline
+from deconas_plugin.machine.timing import Deadline
 
 
 def test_a_deadline_counts_down_to_nothing(monkeypatch):

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from deconas_plugin.archs.controller_arch import DeCoNASController
+from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.cost.pareto import pareto_front
 from deconas_plugin.errors import DeCoNASError, OptionError
-from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.derive import Budget, derive
 from deconas_plugin.search.evolution import Evolution
-from deconas_plugin.search.pareto import pareto_front
-from deconas_plugin.search.random_search import RandomSearch
 from deconas_plugin.search.reinforce import Reinforce
 from deconas_plugin.search.reward import Score
-from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.search.strategy import RandomSearch
+from deconas_plugin.space.search_space import SearchSpace
 
 SPACE = SearchSpace(num_block=2, num_layer=2)
 COUNTER = ComplexityCounter(SPACE, num_feat=8)

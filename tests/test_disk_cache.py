@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from lmdb_fixture import encode_png, paired_lmdb, photo_like, put_entry
 
-from deconas_plugin.data import disk_cache
-from deconas_plugin.data.disk_cache import DiskImages
+from deconas_plugin.data import image_cache as disk_cache
+from deconas_plugin.data.image_cache import DiskImages
 from deconas_plugin.data.image_source import LmdbImages, read_meta_info
 from deconas_plugin.errors import DataError
 

@@ -7,9 +7,9 @@ from faults import BrokenLosses, BrokenRewards
 from run_fixture import log, results, run, search_options, train_options
 
 from deconas_plugin.errors import DivergenceError
-from deconas_plugin.search.controller_watch import ControllerWatch
-from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.search.reinforce import ControllerWatch
 from deconas_plugin.search.reward import Score
+from deconas_plugin.space.genotype import Genotype
 from deconas_plugin.training.loss_guard import LossGuard
 
 

@@ -6,10 +6,11 @@ import torch
 from lmdb_fixture import put_entry
 from run_fixture import changed, train_options, write_options
 
-from deconas_plugin.speed import doctor, process_proof, proofs
-from deconas_plugin.speed.doctor import examine, to_text
-from deconas_plugin.speed.file_checks import check_file
-from deconas_plugin.speed.proofs import Check
+from deconas_plugin.doctor import examine as doctor
+from deconas_plugin.doctor import process_proof, proofs
+from deconas_plugin.doctor.examine import examine, to_text
+from deconas_plugin.doctor.file_checks import check_file
+from deconas_plugin.doctor.proofs import Check
 
 CPU = torch.device('cpu')
 
@@ -89,7 +90,7 @@ def test_processes_that_do_not_agree_are_found_out():
 
 
 def test_a_backend_that_is_not_installed_is_no_failure(monkeypatch):
-    monkeypatch.setattr('deconas_plugin.inference.load.find_spec', lambda package: None)
+    monkeypatch.setattr('deconas_plugin.inference.backends.find_spec', lambda package: None)
     assert list(proofs.prove_backends(CPU)) == [
         Check('backend openvino', None, 'not installed here; pip install openvino'),
         Check('backend onnxruntime', None, 'not installed here; pip install onnx onnxruntime')]

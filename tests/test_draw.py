@@ -16,11 +16,11 @@ from matplotlib.patches import Circle
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.visual.bits import genotype_strip
 from deconas_plugin.visual.draw import draw_genotype
 from deconas_plugin.visual.draw_block import short_name
-from deconas_plugin.visual.genotype_strip import genotype_strip
 from deconas_plugin.visual.theme import COLOURS, operation_colours, save, text_colour, to_inline_svg
 from tools.draw import main
 

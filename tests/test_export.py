@@ -5,9 +5,9 @@ import warnings
 import pytest
 import torch
 
-from deconas_plugin.archs.deconas_util import ChannelAttention
-from deconas_plugin.utils.weights import load_network
-from deconas_plugin.zoo.catalogue import load_zoo
+from deconas_plugin.archs.forward import ChannelAttention
+from deconas_plugin.archs.load import load_network
+from deconas_plugin.files.zoo import load_zoo
 
 openvino = pytest.importorskip('openvino')
 

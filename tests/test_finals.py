@@ -9,9 +9,9 @@ from test_chain import project, run  # noqa: F401
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.search.derive import Budget
 from deconas_plugin.search.halving import HalvingOptions
-from deconas_plugin.study import finals
-from deconas_plugin.study.finals import Finals
-from deconas_plugin.study.finals_report import finals_table
+from tools.lab.study import finals
+from tools.lab.study.finals import Finals
+from tools.lab.study.finals_report import finals_table
 
 SMALL = dict(final_steps=2, strategies=['random', 'nsga2'], seeds=1, budget=6, candidates=4, supernet_steps=10,
              halving=HalvingOptions(4, 1, 2), limits=Budget())

@@ -6,10 +6,10 @@ from lmdb_fixture import dataset_options, paired_lmdb, put_entry
 
 from deconas_plugin.data.deconas_patch_dataset import DeCoNASPatchDataset
 from deconas_plugin.data.gpu_patch_loader import GpuPatchLoader
-from deconas_plugin.data.resumable_sampler import ResumableSampler
+from deconas_plugin.data.patch_draw import ResumableSampler
 from deconas_plugin.errors import DataError
 from deconas_plugin.training import setup
-from deconas_plugin.training.prefetch import ThreadPrefetcher
+from deconas_plugin.training.loaders import ThreadPrefetcher
 
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU'))]
 

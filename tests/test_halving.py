@@ -10,14 +10,14 @@ from small_run import small_search, write_options
 from test_chain import project, run  # noqa: F401
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.derivation import _results
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.experiment import SearchExperiment
+from deconas_plugin.files.pieces import Results
+from deconas_plugin.options.read import load_options
+from deconas_plugin.runs.derivation import _results
+from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.search.alone import AloneTraining
 from deconas_plugin.search.halving import Halving, HalvingOptions
 from deconas_plugin.search.reward import Score
-from deconas_plugin.training.alone import AloneTraining
-from deconas_plugin.utils.options import load_options
-from deconas_plugin.utils.results import Results
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import render_report
 

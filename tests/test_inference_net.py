@@ -4,7 +4,7 @@ import torch
 from basicsr.models import build_model
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.deconas_fused_arch import FusedDeCoNASNet
+from deconas_plugin.archs.fused import FusedDeCoNASNet
 
 
 def options(network, weights):

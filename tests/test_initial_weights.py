@@ -13,7 +13,7 @@ from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.errors import OptionError
-from deconas_plugin.training.alone import reset_in_common
+from deconas_plugin.search.alone import reset_in_common
 
 SPACES = {
     'paper': dict(num_feat=16, num_block=2, num_layer=3),

@@ -15,7 +15,7 @@ import setuptools
 from packaging.requirements import Requirement
 
 from deconas_plugin import commands
-from deconas_plugin.utils.paths import COMMAND
+from deconas_plugin.files.paths import COMMAND
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALL = ROOT / 'tools' / 'install.sh'

@@ -1,6 +1,6 @@
 import pytest
 
-from deconas_plugin.data.key_selection import image_name, select_keys
+from deconas_plugin.data.pairs import image_name, select_keys
 from deconas_plugin.errors import OptionError
 
 DIV2K = [f'{image:04d}_s{part:03d}' for image in range(1, 13) for part in (1, 2)]

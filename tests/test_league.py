@@ -13,15 +13,16 @@ from lmdb_fixture import paired_lmdb
 from run_fixture import changed
 from torch.utils.flop_counter import FlopCounterMode
 
-from deconas_plugin.benchmark import league, league_members
-from deconas_plugin.benchmark.league import League
-from deconas_plugin.benchmark.league_members import load_league
-from deconas_plugin.benchmark.league_report import Standing, seed_noise, winners, write_report
-from deconas_plugin.benchmark.network_cost import count_network, merge_branches
+from deconas_plugin.cost.modules import count_network, merge_branches
 from deconas_plugin.errors import DeCoNASError, Interrupted
+from deconas_plugin.league import league
+from deconas_plugin.league import members as league_members
+from deconas_plugin.league.league import League
+from deconas_plugin.league.members import load_league
+from deconas_plugin.league.standings import Standing, seed_noise, winners, write_report
 from deconas_plugin.models.deconas_model import DeCoNASModel
+from deconas_plugin.options import check as checker
 from deconas_plugin.training.signals import StopRequest
-from deconas_plugin.utils import check_options as checker
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN = {'type': 'DeCoNASNet', 'genotype': '100 010010', 'num_feat': 8, 'num_block': 1, 'num_layer': 2, 'upscale': 2}
@@ -225,7 +226,7 @@ def test_weights_of_another_scale_and_a_folder_of_another_league_are_refused(dat
 
 
 def test_a_genotype_file_tells_its_sizes(data, tmp_path):
-    from deconas_plugin.search.genotype import Genotype
+    from deconas_plugin.space.genotype import Genotype
     found = Genotype.parse('100 010010', 1, 2)
     (tmp_path / 'genotype.yml').write_text(yaml.safe_dump({'genotype': found.to_dict()}))
     network = {'type': 'DeCoNASNet', 'genotype': str(tmp_path / 'genotype.yml'), 'num_feat': 8, 'upscale': 2}

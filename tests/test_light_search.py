@@ -11,12 +11,12 @@ from small_run import small_search, write_options
 from test_chain import project, psnrs, run  # noqa: F401
 from test_options import change
 
+from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import GenotypeError, OptionError
-from deconas_plugin.search.experiment import SearchExperiment
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.utils.check_options import check_options
-from deconas_plugin.utils.options import load_options
-from deconas_plugin.utils.weights import load_network
+from deconas_plugin.options.check import check_options
+from deconas_plugin.options.read import load_options
+from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.space.genotype import Genotype
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import write_report
 

@@ -9,7 +9,7 @@ import pytest
 from lmdb_fixture import encode_png, get_entry, paired_lmdb, photo_like, put_entry, write_lmdb
 
 from deconas_plugin.data.image_source import LmdbImages, read_meta_info
-from deconas_plugin.data.lmdb_reader import open_lmdb
+from deconas_plugin.data.lmdb import open_lmdb
 from deconas_plugin.errors import DataError
 
 

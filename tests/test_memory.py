@@ -7,7 +7,7 @@ from fresh_fixture import output_of
 MEBIBYTE = 2**20
 SCRIPT = """
 import torch
-from deconas_plugin.utils.memory import keep_freed_memory
+from deconas_plugin.machine.device import keep_freed_memory
 
 def resident():
     with open('/proc/self/statm') as file:

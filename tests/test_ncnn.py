@@ -5,11 +5,11 @@ import pytest
 import torch
 from zoo_fixture import make_net
 
+from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import WeightsError
+from deconas_plugin.files.zoo import load_zoo
 from deconas_plugin.formats.convert import convert
-from deconas_plugin.formats.ncnn_export import export_ncnn, load_ncnn
-from deconas_plugin.utils.weights import load_network
-from deconas_plugin.zoo.catalogue import load_zoo
+from deconas_plugin.formats.ncnn import export_ncnn, load_ncnn
 
 pytest.importorskip('ncnn')
 pytest.importorskip('pnnx')

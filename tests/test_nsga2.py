@@ -9,11 +9,11 @@ import yaml
 from small_run import small_search, write_options
 from test_chain import project, run  # noqa: F401
 
+from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.nsga2 import NSGA2
-from deconas_plugin.search.random_search import RandomSearch
-from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.search.strategy import RandomSearch
+from deconas_plugin.space.search_space import SearchSpace
 
 SPACE = SearchSpace()
 

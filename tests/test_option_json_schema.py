@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deconas_plugin.utils.option_json_schema import FILE, render
+from deconas_plugin.options.docs import FILE, render_schema
 
 jsonschema = pytest.importorskip('jsonschema')
 OPTIONS = Path(__file__).resolve().parent.parent / 'options'
@@ -22,8 +22,8 @@ def messages(schema, opt):
 
 
 def test_schema_is_current():
-    assert (OPTIONS / FILE).read_text(encoding='utf-8') == render(), \
-        'run: python -m deconas_plugin.utils.option_json_schema'
+    assert (OPTIONS / FILE).read_text(encoding='utf-8') == render_schema(), \
+        'run: python -m deconas_plugin.options.docs'
 
 
 @pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.name)

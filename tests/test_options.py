@@ -9,9 +9,10 @@ from lmdb_fixture import paired_folder, paired_lmdb, put_entry
 from small_run import small_search, write_options
 
 from deconas_plugin.errors import DataError, DeCoNASError, OptionError
-from deconas_plugin.utils import check_options as checker
-from deconas_plugin.utils.check_options import check_options
-from deconas_plugin.utils.options import load_options, save_options
+from deconas_plugin.files.option_files import flat_options, save_options
+from deconas_plugin.options import check as checker
+from deconas_plugin.options.check import check_options
+from deconas_plugin.options.read import load_options
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / 'options').glob('*.yml'))
@@ -52,6 +53,21 @@ def test_published_options_name_the_published_network():
         scale = int(path.stem.split('_x')[1][0])
         assert opt['scale'] == opt['network_g']['upscale'] == scale
         assert {metric['crop_border'] for metric in opt['val']['metrics'].values()} == {scale}
+
+
+@pytest.mark.parametrize('scale', [3, 4])
+def test_searches_differ_in_their_scale_only(scale):
+    """What is measured in HR pixels grows with the scale, from the LR patches of x2."""
+
+    def at_scale(name, value):
+        if name.endswith('gt_size'):
+            return value * scale // 2
+        if name in ('scale', 'network_g.upscale') or name.endswith('crop_border'):
+            return scale
+        return re.sub('(?i)(x|mod)2', rf'\g<1>{scale}', value) if isinstance(value, str) else value
+
+    expected, found = (flat_options(load_options(ROOT / 'options' / f'search_x{number}.yml')) for number in (2, scale))
+    assert found == {name: at_scale(name, value) for name, value in expected.items()}
 
 
 def test_schedule_of_the_paper():
@@ -237,9 +253,9 @@ def test_broken_entries_surface_when_read(opt, tmp_path):
 
 
 def test_documentation_of_the_options_is_up_to_date():
-    from deconas_plugin.utils.option_docs import render
+    from deconas_plugin.options.docs import render
     assert (ROOT / 'options' / 'README.md').read_text() == render(), \
-        'run: python -m deconas_plugin.utils.option_docs'
+        'run: python -m deconas_plugin.options.docs'
 
 
 def test_the_page_of_the_options_lists_every_file():

@@ -3,9 +3,10 @@ import cv2
 import pytest
 from lmdb_fixture import photo_like
 
-from deconas_plugin.utils.check_options import check_options
-from deconas_plugin.utils.options import flat_options, load_options, save_options
-from deconas_plugin.utils.paths import option_file, shipped_option_files
+from deconas_plugin.files.option_files import flat_options, save_options
+from deconas_plugin.files.paths import option_file, shipped_option_files
+from deconas_plugin.options.check import check_options
+from deconas_plugin.options.read import load_options
 from tools.prepare_data import main
 
 

@@ -7,14 +7,14 @@ import pytest
 import yaml
 from run_fixture import differences, results, run, search_options
 
-from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.space.genotype import Genotype
 
-OPTIONS = Path(__file__).resolve().parent.parent / 'options'
+DOCS = Path(__file__).resolve().parent.parent / 'docs'
 
 
 def options_of_page(page, folder):
     """Options of a tiny search, changed as the page says, with the page's Python in the file that it names."""
-    text = (OPTIONS / page).read_text(encoding='utf-8')
+    text = (DOCS / page).read_text(encoding='utf-8')
     code, = re.findall(r'^```python\n(.*?)^```$', text, re.M | re.S)
     changes = yaml.safe_load(re.search(r'^```yaml\n(.*?)^```$', text, re.M | re.S)[1])
     name, = changes['plugins']

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fresh_fixture import output_of
 
-from deconas_plugin.data.parallel import ordered_map, progress
 from deconas_plugin.errors import DataError
+from deconas_plugin.machine.parallel import ordered_map, progress
 
 
 def slow_square(number):
@@ -80,7 +80,7 @@ def test_progress_without_a_terminal_is_plain_lines(capsys):
 def test_works_in_a_process_whose_opencv_has_used_its_threads():
     script = """
 import cv2, numpy, deconas_plugin
-from deconas_plugin.data.parallel import ordered_map
+from deconas_plugin.machine.parallel import ordered_map
 cv2.setNumThreads(2)
 cv2.resize(numpy.zeros((4000, 4000), numpy.float32), (100, 100), interpolation=cv2.INTER_CUBIC)
 print(list(ordered_map(abs, [-1, -2, -3], 2)), cv2.getNumThreads())

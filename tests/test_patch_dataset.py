@@ -14,8 +14,7 @@ from basicsr.data.paired_image_dataset import PairedImageDataset
 from lmdb_fixture import dataset_options, get_entry, paired_folder, paired_lmdb, photo_like, put_entry, write_lmdb
 
 from deconas_plugin.data.deconas_patch_dataset import DeCoNASPatchDataset
-from deconas_plugin.data.patch_draw import PatchDraw
-from deconas_plugin.data.resumable_sampler import ResumableSampler
+from deconas_plugin.data.patch_draw import PatchDraw, ResumableSampler
 from deconas_plugin.errors import DataError, OptionError
 
 CACHES = ['disk', 'memory', 'none']

@@ -6,10 +6,10 @@ import yaml
 
 from deconas_plugin.benchmark.run import default_out
 from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.files import paths
+from deconas_plugin.files.pieces import Results
+from deconas_plugin.options.read import load_options
 from deconas_plugin.training.checkpoints import check_changes
-from deconas_plugin.utils import paths
-from deconas_plugin.utils.options import load_options
-from deconas_plugin.utils.results import Results
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import torch
 from basicsr.models import build_model
 from torch.nn import functional as F
 
-from deconas_plugin.utils.precision import autocast, resolve_precision
+from deconas_plugin.machine.device import autocast, resolve_precision
 
 SMALL = {'type': 'DeCoNASNet', 'num_feat': 16, 'num_block': 2, 'num_layer': 2, 'genotype': '111 110100'}
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deconas_plugin.data.lmdb_writer import LmdbWriter
+from deconas_plugin.data.lmdb import LmdbWriter
 from tools.prepare_data import main
 
 

@@ -100,7 +100,7 @@ sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]
 from pathlib import Path
 from functools import partial
 from deconas_plugin import pipeline
-from deconas_plugin.utils.console import run_tool
+from deconas_plugin.machine.console import run_tool
 from faults import DieAt
 if os.environ['RANK'] == '1':
     DieAt(3)()

@@ -13,9 +13,8 @@ from fresh_fixture import run_fresh
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
-from deconas_plugin.visual.progress import RunProgress
-from deconas_plugin.visual.samples import Sample
-from deconas_plugin.visual.tensorboard import add_bit_probabilities, add_sample
+from deconas_plugin.training.progress import RunProgress
+from deconas_plugin.visual.samples import Sample, add_bit_probabilities, add_sample
 
 ROOT = Path(__file__).resolve().parent.parent
 COLOUR = re.compile(r'\x1b\[[\d;]*(?<![\d])(3\d|4\d|9\d|10\d)[\d;]*m')

@@ -11,8 +11,8 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from deconas_plugin.archs.compared import COMPARED
 from deconas_plugin.errors import WeightsError
-from deconas_plugin.formats.published.convert import READERS, convert_published
-from deconas_plugin.utils.state_files import load_state
+from deconas_plugin.files.states import load_state
+from deconas_plugin.formats.published.recognise import READERS, convert_published
 from tools.convert import main
 
 

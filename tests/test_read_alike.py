@@ -11,9 +11,9 @@ from image_files import exif, samples
 from lmdb_fixture import get_entry, paired_folder, paired_lmdb
 from PIL import Image, ImageOps
 
-from deconas_plugin.benchmark.test_sets import find_test_sets
+from deconas_plugin.benchmark.sets import find_test_sets
 from deconas_plugin.data.bicubic import bicubic
-from deconas_plugin.data.sub_images import read_pair
+from deconas_plugin.data.prepare import read_pair
 from deconas_plugin.errors import DataError
 from tools.benchmark import main as benchmark
 from tools.prepare_data import main as prepare

@@ -16,10 +16,10 @@ from deconas_plugin.data.deconas_patch_dataset import DeCoNASPatchDataset
 from deconas_plugin.data.patch_draw import PatchDraw
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.models.deconas_model import DeCoNASModel
+from deconas_plugin.options.check import check_options
 from deconas_plugin.training.loaders import TrainingData
 from deconas_plugin.training.losses import FrequencyLoss
 from deconas_plugin.training.schedules import WarmupCosineLR, ema_decay_at
-from deconas_plugin.utils.check_options import check_options
 
 RECIPE = {
     'train.optim_g': {'type': 'AdamW', 'lr': 0.002, 'betas': [0.9, 0.99], 'weight_decay': 0.0001},

@@ -15,15 +15,15 @@ import yaml
 from basicsr.utils.matlab_functions import imresize
 
 from deconas_plugin.errors import DataError
-from deconas_plugin.search.comparable import comparable
-from deconas_plugin.search.genotype import NAMED_GENOTYPES, Genotype
-from deconas_plugin.search.search_space import SearchSpace
+from deconas_plugin.search.history import comparable
+from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype
+from deconas_plugin.space.search_space import SearchSpace
 from deconas_plugin.visual import report_sections
+from deconas_plugin.visual.bits import MAX_ROUNDS, probability_image, thin
 from deconas_plugin.visual.curves import MAX_POINTS, summarise
 from deconas_plugin.visual.experiment import Experiment
-from deconas_plugin.visual.formats import duration, giga, kilo, power_of_two
-from deconas_plugin.visual.heat_map import MAX_ROUNDS, probability_image, thin
 from deconas_plugin.visual.report import _breakable, write_report
+from deconas_plugin.visual.report_summary import duration, giga, kilo, power_of_two
 from deconas_plugin.visual.samples import CROP, make_sample, validation_pairs
 from deconas_plugin.visual.trade_off import draw_trade_off, front
 from deconas_plugin.visual.train_log import parse_log

@@ -1,8 +1,7 @@
 import pytest
 from basicsr.data.data_sampler import EnlargedSampler
 
-from deconas_plugin.data.patch_draw import PatchDraw
-from deconas_plugin.data.resumable_sampler import ResumableSampler
+from deconas_plugin.data.patch_draw import PatchDraw, ResumableSampler
 
 
 class Images(list):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from lmdb_fixture import dataset_options, paired_lmdb
 
-from deconas_plugin.data.reward_set import RewardSet
+from deconas_plugin.search.reward import RewardSet
 
 
 @pytest.fixture

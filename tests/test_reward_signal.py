@@ -10,9 +10,8 @@ from test_chain import project, run  # noqa: F401
 from test_options import change
 
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
-from deconas_plugin.archs.deconas_util import blocks_off
-from deconas_plugin.search.reward import Reward, Score
-from deconas_plugin.search.reward_signal import RewardSignal, SignalProbe, block_gain
+from deconas_plugin.archs.forward import blocks_off
+from deconas_plugin.search.reward import Reward, RewardSignal, Score, SignalProbe, block_gain
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report_summary import status, tiles
 

@@ -10,7 +10,7 @@ from faults import BrokenValidation, RecordWorkers
 from lmdb_fixture import paired_folder
 from run_fixture import Run, changed, train_options
 
-from deconas_plugin.utils.console import run_tool
+from deconas_plugin.machine.console import run_tool
 
 SECONDS = 10
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from deconas_plugin.data import photo_folder
+from deconas_plugin.data import sample_photos as photo_folder
 from deconas_plugin.data.sample_photos import prepare_sample_photos
 from deconas_plugin.errors import DataError
 from tests.test_prepare_data import keys, read_back

@@ -11,10 +11,10 @@ from test_chain import project, run  # noqa: F401
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.errors import GenotypeError
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.random_search import RandomSearch
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.search.weight_sampling import WEIGHT_SAMPLING, WeightSampler
+from deconas_plugin.search.sampling import WEIGHT_SAMPLING, WeightSampler
+from deconas_plugin.search.strategy import RandomSearch
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SearchSpace
 
 
 @pytest.mark.parametrize('fusion', [False, True])

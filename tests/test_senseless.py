@@ -11,9 +11,9 @@ from run_fixture import log, run, search_options, train_options
 from test_option_files import changed
 from two_steps import base_options, run_two_steps
 
+from deconas_plugin.options.defaults import with_defaults
+from deconas_plugin.runs.searched import SearchExperiment
 from deconas_plugin.search.derive import Budget, derive
-from deconas_plugin.search.experiment import SearchExperiment
-from deconas_plugin.utils.option_defaults import with_defaults
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from zoo_fixture import make_net
 
-from deconas_plugin.archs.genotype_buffer import encode_network
+from deconas_plugin.archs.network_options import encode_network
 from deconas_plugin.formats.convert import convert
 
 spandrel = pytest.importorskip('spandrel')
 architectures = pytest.importorskip('spandrel.architectures')
-integration = pytest.importorskip('deconas_plugin.integrations.spandrel')
+integration = pytest.importorskip('deconas_plugin.formats.spandrel')
 
 # What their constructors need where they have no defaults.
 ARGUMENTS = {

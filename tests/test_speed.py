@@ -10,13 +10,13 @@ import torch
 from lmdb_fixture import dataset_options, paired_lmdb
 from torch.nn import functional
 
+from deconas_plugin.doctor.workloads import inference, load_patches, training_step
 from deconas_plugin.errors import OptionError, StorageError, WeightsError
-from deconas_plugin.speed import backend_speed, limits, network_speed, run, search_speed
-from deconas_plugin.speed.jobs import inference, load_patches, training_step
-from deconas_plugin.speed.results import SpeedReport, Way, Work, to_json, to_markdown
-from deconas_plugin.speed.timing import OwnProcess, in_turns, ratio, timed
-from deconas_plugin.speed.traffic import bytes_beside_convolutions
-from deconas_plugin.zoo.catalogue import load_zoo
+from deconas_plugin.files.zoo import load_zoo
+from deconas_plugin.machine.timing import OwnProcess, in_turns, ratio, timed
+from tools.lab.speed import backend_speed, limits, network_speed, run, search_speed
+from tools.lab.speed.results import SpeedReport, Way, Work, to_json, to_markdown
+from tools.lab.speed.traffic import bytes_beside_convolutions
 
 CPU = torch.device('cpu')
 TOOL = Path(__file__).parents[1] / 'tools' / 'benchmark_speed.py'

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from deconas_plugin.data.splits import select_splits
+from deconas_plugin.data.pairs import select_splits
 from deconas_plugin.errors import DataError
 
 DIV2K = [Path(f'{i:04d}.png') for i in range(1, 801)]

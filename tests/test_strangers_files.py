@@ -17,14 +17,14 @@ from run_fixture import search_options, train_options
 from safetensors.torch import save_file
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.archs.load import load_network
 from deconas_plugin.data.deconas_patch_dataset import DeCoNASPatchDataset
 from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError, OptionError, WeightsError
-from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.files.states import load_state
+from deconas_plugin.options.check import check_options
+from deconas_plugin.options.read import load_options
+from deconas_plugin.space.genotype import Genotype
 from deconas_plugin.training.checkpoints import find_checkpoint
-from deconas_plugin.utils.check_options import check_options
-from deconas_plugin.utils.options import load_options
-from deconas_plugin.utils.state_files import load_state
-from deconas_plugin.utils.weights import load_network
 
 VALUES = [None, True, False, 0, -1, 1, 2, 10**30, 0.5, math.nan, math.inf, -math.inf, '', 'x', '1e-4', 'none', '~',
           [], [1], [None], ['x'], [[]], [{}], {}, {'type': 'L1Loss'}, {'type': None}, {'type': []}, {1: 2},

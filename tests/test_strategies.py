@@ -10,11 +10,11 @@ import torch
 from planted import PlantedReward
 
 from deconas_plugin.archs.controller_arch import DeCoNASController
+from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.complexity import ComplexityCounter
 from deconas_plugin.search.evolution import Evolution
-from deconas_plugin.search.search_space import SearchSpace
 from deconas_plugin.search.strategy import STRATEGIES, build_strategy
+from deconas_plugin.space.search_space import SearchSpace
 
 SPACES = {30: SearchSpace(), 38: SearchSpace(search_fusion=True)}
 REINFORCE = dict(type='reinforce', lr=3e-3, baseline='leave_one_out', entropy_weight=0.2, normalize=True)

@@ -16,21 +16,21 @@ from test_chain import project, run  # noqa: F401
 from test_options import change
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.files.pieces import Results
 from deconas_plugin.models.deconas_model import DeCoNASModel
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.experiment import SearchExperiment
+from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.search.alone import AloneTraining, reset_in_common
 from deconas_plugin.search.reward import Score
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.study import run_rank
-from deconas_plugin.study.compare_strategies import search_with
-from deconas_plugin.study.rank import stratified_genotypes
-from deconas_plugin.study.report import fairness_table, rank_table, strategy_table, yardstick_table
-from deconas_plugin.study.run_study import Study
-from deconas_plugin.study.statistics import corrected, kendall, rank_correlation, spearman, yardstick
-from deconas_plugin.training.alone import AloneTraining, reset_in_common
+from deconas_plugin.space.search_space import SearchSpace
 from deconas_plugin.training.schedules import learning_rate_factor
-from deconas_plugin.utils.results import Results
+from tools.lab.study import run_rank
+from tools.lab.study.compare_strategies import search_with
+from tools.lab.study.rank import stratified_genotypes
+from tools.lab.study.report import fairness_table, rank_table, strategy_table, yardstick_table
+from tools.lab.study.run_study import Study
+from tools.lab.study.statistics import corrected, kendall, rank_correlation, spearman, yardstick
 
 
 def test_rank_correlation_of_known_lists():

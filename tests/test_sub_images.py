@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from deconas_plugin.data.bicubic import bicubic
-from deconas_plugin.data.sub_images import PairJob, cut_pair, starts
+from deconas_plugin.data.prepare import PairJob, cut_pair, starts
 
 
 def decode(png):

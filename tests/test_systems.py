@@ -7,10 +7,10 @@ import pytest
 import torch
 from fresh_fixture import run_fresh
 
-from deconas_plugin.benchmark.peak_memory import PeakMemory
-from deconas_plugin.data import parallel
-from deconas_plugin.utils import atomic
-from deconas_plugin.utils.device import device_name
+from deconas_plugin.files import atomic
+from deconas_plugin.machine import parallel
+from deconas_plugin.machine.device import device_name
+from deconas_plugin.machine.timing import PeakMemory
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = sorted('.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__')

@@ -10,16 +10,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
+from deconas_plugin.archs.load import check_state, network_from_state
 from deconas_plugin.archs.network_options import network_options
 from deconas_plugin.commands import main
+from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.cost.latency import LatencyTable, measure_latency, network_sizes
 from deconas_plugin.errors import OptionError, WeightsError
 from deconas_plugin.formats.convert import convert
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.latency_table import LatencyTable, network_sizes
-from deconas_plugin.search.measure_latency import measure_latency
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.utils.tiling import upscale_tiled
-from deconas_plugin.utils.weights import check_state, network_from_state
+from deconas_plugin.inference.tiling import upscale_tiled
+from deconas_plugin.space.search_space import SearchSpace
 from deconas_plugin.visual.draw import draw_genotype
 
 LIGHT = dict(tail='light', residual='bicubic')

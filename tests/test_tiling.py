@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.deconas_util import ChannelAttention
+from deconas_plugin.archs.forward import ChannelAttention
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.utils.tiling import receptive_radius, upscale_tiled
-from deconas_plugin.utils.views import ALL_VIEWS
+from deconas_plugin.inference.tiling import ALL_VIEWS, receptive_radius, upscale_tiled
+from deconas_plugin.space.search_space import SearchSpace
 
 GREY_LEVEL = 1 / 255
 

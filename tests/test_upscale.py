@@ -18,10 +18,10 @@ from deconas_plugin.data.images.png import PngWriter
 from deconas_plugin.data.images.reader import read_photo
 from deconas_plugin.data.images.writer import encode_photo
 from deconas_plugin.errors import DataError, OptionError, WeightsError
-from deconas_plugin.inference import tile_memory
-from deconas_plugin.upscaling import upscaler as upscaler_module
-from deconas_plugin.upscaling.jobs import plan_jobs
-from deconas_plugin.upscaling.upscaler import Upscaler
+from deconas_plugin.inference import tiling as tile_memory
+from deconas_plugin.inference import upscaler as upscaler_module
+from deconas_plugin.inference.jobs import plan_jobs
+from deconas_plugin.inference.upscaler import Upscaler
 from tools.upscale import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -223,7 +223,7 @@ def test_a_gpu_without_room_and_an_interruption(tmp_path, weights, monkeypatch, 
                                  (KeyboardInterrupt(), 130, 'interrupted; what is finished is kept')):
         def fail(*args, error=error, **keywords):
             raise error
-        monkeypatch.setattr('deconas_plugin.upscaling.upscaler.upscale_tiled', fail)
+        monkeypatch.setattr('deconas_plugin.inference.upscaler.upscale_tiled', fail)
         assert run(tmp_path / 'in', tmp_path / 'out', '--weights', weights) == code
         assert message in capsys.readouterr().err
 
@@ -334,7 +334,7 @@ def test_tiles_of_48_megapixels_take_less_than_1_5_gb(backend, weights_name, pho
     code = """
 import sys
 from deconas_plugin.data.images.reader import read_photo
-from deconas_plugin.upscaling.upscaler import Upscaler
+from deconas_plugin.inference.upscaler import Upscaler
 
 def on_tile(done, total):
     if done == 4:

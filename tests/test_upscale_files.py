@@ -20,10 +20,10 @@ from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.data.images.photo import Photo
 from deconas_plugin.data.images.reader import read_photo
 from deconas_plugin.errors import OptionError, WeightsError
-from deconas_plugin.upscaling.jobs import plan_jobs, run_jobs
-from deconas_plugin.upscaling.upscaler import Upscaler
-from deconas_plugin.utils.console import progress_bar
-from deconas_plugin.zoo.catalogue import load_zoo
+from deconas_plugin.files.zoo import load_zoo
+from deconas_plugin.inference.jobs import plan_jobs, run_jobs
+from deconas_plugin.inference.upscaler import Upscaler
+from deconas_plugin.machine.console import progress_bar
 from tools.upscale import main
 
 
@@ -248,7 +248,7 @@ def test_the_bar_counts_images_and_never_runs_backwards(tmp_path, monkeypatch):
                 on_tile(done, total)
             take(0, Photo(photo.rgb.repeat(2, 0).repeat(2, 1)))
 
-    monkeypatch.setattr('deconas_plugin.utils.console.tqdm', partial(tqdm, mininterval=0))
+    monkeypatch.setattr('deconas_plugin.machine.console.tqdm', partial(tqdm, mininterval=0))
     outcome = run_jobs(plan_jobs(names)[0], TwoPasses(), False, partial(progress_bar, unit='images'))
     assert (outcome.written, outcome.skipped, len(outcome.failed)) == (2, 1, 1)
     shown = re.findall(r'(\d+)%\|.*?\| (\d+) of 3 images, [\d:]+, ([\d:?]+) left', terminal.getvalue())

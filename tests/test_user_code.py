@@ -10,11 +10,11 @@ from test_archs import built_mult_adds, num_params
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.operations import OPERATIONS
+from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.utils.tiling import receptive_radius
-from deconas_plugin.utils.user_code import import_user_code
+from deconas_plugin.files.user_code import import_user_code
+from deconas_plugin.inference.tiling import receptive_radius
+from deconas_plugin.space.genotype import Genotype
 
 OWN_FILE = """
 from deconas_plugin.archs.operations import OPERATIONS, Operation

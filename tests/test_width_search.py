@@ -13,11 +13,11 @@ from test_options import change
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.experiment import SearchExperiment
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.utils.check_options import check_options
-from deconas_plugin.utils.options import load_options
+from deconas_plugin.options.check import check_options
+from deconas_plugin.options.read import load_options
+from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SearchSpace
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import write_report
 from tests.experiment_fixture import write_search

@@ -11,18 +11,16 @@ from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.archs.operations import OPERATIONS, Operation
+from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.cost.latency import LatencyTable, measure_latency
 from deconas_plugin.errors import GenotypeError, OptionError
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.latency_table import LatencyTable
-from deconas_plugin.search.measure_latency import measure_latency
+from deconas_plugin.machine.device import resolve_precision
 from deconas_plugin.search.penalty import Penalty
-from deconas_plugin.search.random_search import RandomSearch
-from deconas_plugin.search.search_space import SearchSpace
-from deconas_plugin.search.strategy import build_strategy
-from deconas_plugin.search.weight_sampling import WeightSampler
-from deconas_plugin.study.rank import stratified_genotypes
-from deconas_plugin.utils.precision import resolve_precision
+from deconas_plugin.search.sampling import WeightSampler
+from deconas_plugin.search.strategy import RandomSearch, build_strategy
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SearchSpace
+from tools.lab.study.rank import stratified_genotypes
 
 WIDTHS = (4, 8, 12, 16)
 VARIANTS = {

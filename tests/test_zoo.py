@@ -8,13 +8,13 @@ from basicsr.archs import build_network
 from zoo_fixture import OPTIONS, entry_of, make_net, make_zoo, write_zoo
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.archs.load import load_network
+from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import OptionError, WeightsError
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.utils import check_options as checker
-from deconas_plugin.utils.options import load_options
-from deconas_plugin.utils.weights import load_network
-from deconas_plugin.zoo.catalogue import Zoo, load_zoo
-from deconas_plugin.zoo.table import zoo_table
+from deconas_plugin.files.zoo import Zoo, load_zoo
+from deconas_plugin.options import check as checker
+from deconas_plugin.options.read import load_options
+from deconas_plugin.zoo.readme_table import zoo_table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -123,7 +123,7 @@ def test_table(tmp_path, monkeypatch):
 def test_table_of_the_readme_is_up_to_date():
     readme = (ROOT / 'README.md').read_text()
     shown = readme.split('<!-- model zoo -->\n')[1].split('\n<!-- end of model zoo -->')[0]
-    assert shown == zoo_table(load_zoo()), 'run: python -m deconas_plugin.zoo.table, and paste what it prints'
+    assert shown == zoo_table(load_zoo()), 'run: python -m deconas_plugin.zoo.readme_table, and paste what it prints'
 
 
 def assert_entries_are_true(zoo):

@@ -19,9 +19,9 @@ import yaml
 from basicsr.utils import logger
 from lmdb_fixture import paired_folder, paired_lmdb
 
-from deconas_plugin import pipeline
-from deconas_plugin.utils import paths
-from deconas_plugin.utils.console import run_tool
+from deconas_plugin.files import paths
+from deconas_plugin.machine.console import run_tool
+from deconas_plugin.runs import pipeline
 
 SECONDS = 60
 TOOLS = {'search': pipeline.run_search, 'train': pipeline.run_train, 'test': pipeline.run_test}

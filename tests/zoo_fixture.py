@@ -5,8 +5,8 @@ import torch
 import yaml
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.zoo import catalogue
+from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.files import zoo as catalogue
 
 OPTIONS = dict(genotype='110 110101', num_block=2, num_layer=2, num_feat=8, upscale=3)
 

@@ -8,13 +8,13 @@ import torch
 
 from deconas_plugin.api.space import Candidate, search_space
 from deconas_plugin.archs.controller_arch import DeCoNASController
+from deconas_plugin.cost.pareto import pareto_front
 from deconas_plugin.errors import DeCoNASError
-from deconas_plugin.search.pareto import pareto_front
+from deconas_plugin.files.atomic import save_tensors
+from deconas_plugin.files.states import read_pth
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.strategy import build_strategy
-from deconas_plugin.utils.atomic import save_tensors
-from deconas_plugin.utils.state_files import read_pth
 
 
 @dataclass

@@ -10,8 +10,8 @@ from deconas_plugin.data.images.photo import Photo, fill_hidden
 from deconas_plugin.data.images.reader import decode_photo, read_photo
 from deconas_plugin.data.images.writer import encode_photo, pixels_of
 from deconas_plugin.errors import DataError
-from deconas_plugin.upscaling.upscaler import Upscaler
-from deconas_plugin.utils.console import progress_bar
+from deconas_plugin.inference.upscaler import Upscaler
+from deconas_plugin.machine.console import progress_bar
 
 WHOLE = {'uint8': 255, 'uint16': 65535}
 

@@ -4,20 +4,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deconas_plugin.api.space import Candidate, Space
-from deconas_plugin.derivation import run_derivation
+from deconas_plugin.archs.load import load_network
+from deconas_plugin.cost.pareto import pareto_front
 from deconas_plugin.errors import DataError, Interrupted
+from deconas_plugin.files.option_files import option_text, read_yaml
+from deconas_plugin.files.paths import option_file, project_root, shown
+from deconas_plugin.machine.console import quiet_console
 from deconas_plugin.models.deconas_search_model import build_counter
-from deconas_plugin.pipeline import checked_options, run_training, training_steps
-from deconas_plugin.search.genotype import Genotype
+from deconas_plugin.options.check_search import check_rounds
+from deconas_plugin.options.trial import check_network_builds
+from deconas_plugin.runs.derivation import run_derivation
+from deconas_plugin.runs.pipeline import checked_options, run_training, training_steps
 from deconas_plugin.search.halving import HalvingOptions
-from deconas_plugin.search.pareto import pareto_front
 from deconas_plugin.search.reward import Score
-from deconas_plugin.utils.check_search import check_rounds
-from deconas_plugin.utils.console import quiet_console
-from deconas_plugin.utils.options import option_text, read_yaml
-from deconas_plugin.utils.paths import option_file, project_root, shown
-from deconas_plugin.utils.trial_build import check_network_builds
-from deconas_plugin.utils.weights import load_network
+from deconas_plugin.space.genotype import Genotype
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import write_report
 

@@ -3,13 +3,14 @@ import random
 from dataclasses import dataclass, field
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
+from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import OptionError
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.spaces import SPACES
-from deconas_plugin.utils.options import load_options, save_options
-from deconas_plugin.utils.paths import option_file
-from deconas_plugin.utils.trial_build import check_network_builds
+from deconas_plugin.files.option_files import save_options
+from deconas_plugin.files.paths import option_file
+from deconas_plugin.options.read import load_options
+from deconas_plugin.options.trial import check_network_builds
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SPACES
 from deconas_plugin.visual.draw import draw_genotype
 from deconas_plugin.visual.theme import to_svg
 

@@ -3,16 +3,15 @@ import inspect
 
 import torch
 
-from deconas_plugin.archs.deconas_fused_arch import FusedDeCoNASNet
-from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
-from deconas_plugin.archs.genotype_buffer import decode_genotype, decode_residual, encode_network
+from deconas_plugin.archs.forward import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
+from deconas_plugin.archs.fused import FusedDeCoNASNet
 from deconas_plugin.archs.initial_weights import initialise
+from deconas_plugin.archs.network_options import decode_genotype, decode_residual, encode_network, load_pretrained
 from deconas_plugin.archs.operation_weights import JoinedWeights
-from deconas_plugin.archs.pretrained import load_pretrained
 from deconas_plugin.errors import WeightsError
 from deconas_plugin.registration import register_arch
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.search_space import PAPER_OPERATIONS
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import PAPER_OPERATIONS
 
 
 @register_arch

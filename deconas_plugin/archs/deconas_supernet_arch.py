@@ -2,13 +2,12 @@
 import torch
 from torch import nn
 
-from deconas_plugin.archs.channel_slicing import ChannelSlicing
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.deconas_util import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
+from deconas_plugin.archs.forward import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseBlock, DenseLayer
 from deconas_plugin.archs.initial_weights import initialise
-from deconas_plugin.archs.operation_weights import JoinedWeights, SlicedWeights
+from deconas_plugin.archs.operation_weights import ChannelSlicing, JoinedWeights, SlicedWeights
 from deconas_plugin.registration import register_arch
-from deconas_plugin.search.spaces import build_space, complete
+from deconas_plugin.space.search_space import build_space, complete
 
 
 @register_arch

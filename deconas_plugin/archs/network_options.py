@@ -1,8 +1,44 @@
-"""The arguments of a derived network, read off its tensors."""
+"""The arguments of a derived network, read off its tensors, a few bytes among them, or off weights of the model zoo."""
 import math
 
-from deconas_plugin.archs.genotype_buffer import decode_genotype, decode_residual
-from deconas_plugin.errors import WeightsError
+import torch
+import yaml
+
+from deconas_plugin.errors import DeCoNASError, GenotypeError, WeightsError
+from deconas_plugin.files.states import load_state
+from deconas_plugin.files.zoo import load_zoo
+from deconas_plugin.space.genotype import Genotype
+
+
+def encode_network(genotype, residual='none'):
+    """Tensor: uint8, (n,), as text the genotype with its space, and the network's residual where it has one."""
+    told = genotype.to_dict() if residual == 'none' else {**genotype.to_dict(), 'residual': residual}
+    text = yaml.safe_dump(told, default_flow_style=True, width=float('inf'))
+    return torch.tensor(list(text.encode('ascii')), dtype=torch.uint8)
+
+
+def decode_genotype(code):
+    """Genotype: The one that :func:`encode_network` wrote.
+
+    Raises:
+        WeightsError: The tensor holds none.
+    """
+    try:
+        return Genotype.from_dict(_read(code))
+    except (GenotypeError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise WeightsError('weights: genotype_code holds no genotype; they were not written by DeCoNASNet') from error
+
+
+def decode_residual(code):
+    """str: The residual of the network whose genotype :func:`encode_network` wrote."""
+    try:
+        return _read(code).get('residual', 'none')
+    except (ValueError, AttributeError, yaml.YAMLError):
+        return 'none'  # that it holds no genotype is for decode_genotype to say
+
+
+def _read(code):
+    return yaml.safe_load(bytes(code.flatten().tolist()).decode('ascii'))
 
 
 def network_options(state):
@@ -82,3 +118,42 @@ def _tensor(state, name):
     if name not in state:
         raise WeightsError(f'expected the weights of a DeCoNASNet, found no {name} among {len(state)} tensors')
     return state[name]
+
+
+def load_pretrained(name, given):
+    """Load weights by name.
+
+    Args:
+        name (str): Of the model zoo.
+        given (dict): Arguments of DeCoNASNet that must agree with the weights.
+
+    Returns:
+        tuple[dict, dict[str, Tensor]]: The arguments of DeCoNASNet that the weights tell, and the weights.
+
+    Raises:
+        WeightsError: There are no such weights, they are damaged, or an argument does not agree.
+    """
+    if not isinstance(name, str):
+        raise WeightsError(f'network_g.pretrained: expected the name of a network of the model zoo, got {name!r}')
+    state, _ = load_state(load_zoo().weights(name))
+    options = network_options(state)
+    for key, value in given.items():
+        if key not in options:  # such as init: weights do not tell it, and there is nothing left for it to do
+            raise WeightsError(f'network_g.{key}: expected none beside pretrained, got {value!r}; leave it out')
+        if not _agree(key, value, options):
+            raise WeightsError(f'network_g.{key}: expected {options[key]}, as of the pretrained weights {name}, got '
+                               f'{value}; leave it out')
+    return options, state
+
+
+def _agree(key, value, options):
+    if key == 'genotype':
+        sizes = {name: options[name] for name in ('num_block', 'num_layer', 'operations', 'num_feat')}
+        try:
+            return Genotype.parse(value, **sizes) == options[key]
+        except DeCoNASError:
+            return False
+    if key == 'rgb_mean':
+        return len(value) == len(options[key]) and all(
+            abs(one - other) < 1e-6 for one, other in zip(value, options[key], strict=True))
+    return (tuple(value) if key == 'operations' else value) == options[key]

@@ -1,26 +1,99 @@
-"""The whole benchmark: find the sets and models, measure, write the table."""
+"""The whole benchmark: find the sets and models, measure, write table and chart."""
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 
 import torch
+from matplotlib.lines import Line2D
 
-from deconas_plugin.benchmark.chart import draw_chart
 from deconas_plugin.benchmark.measure import measure, new_row
-from deconas_plugin.benchmark.methods import Bicubic, split_name
-from deconas_plugin.benchmark.network_methods import OptionsMethod, weights_method
-from deconas_plugin.benchmark.reported import reported_rows
+from deconas_plugin.benchmark.methods import Bicubic, OptionsMethod, split_name, weights_method
+from deconas_plugin.benchmark.rows import REPORTED, reported_rows
+from deconas_plugin.benchmark.sets import PAPER_SETS, canonical_name, find_test_sets
 from deconas_plugin.benchmark.sr_images import SRFolder
-from deconas_plugin.benchmark.table import Table, one_line, side_by_side, to_csv, to_json, to_markdown
-from deconas_plugin.benchmark.test_sets import PAPER_SETS, canonical_name, find_test_sets
-from deconas_plugin.benchmark.unfinished import read_unfinished, table_key
+from deconas_plugin.benchmark.table import (
+    Table,
+    one_line,
+    read_unfinished,
+    side_by_side,
+    table_key,
+    to_csv,
+    to_json,
+    to_markdown,
+)
 from deconas_plugin.data.prepare import SCALES
 from deconas_plugin.errors import DataError, OptionError
-from deconas_plugin.utils.atomic import write_file
-from deconas_plugin.utils.device import device_name
-from deconas_plugin.utils.memory import keep_freed_memory
-from deconas_plugin.utils.paths import default_folder
-from deconas_plugin.utils.user_code import import_user_code
-from deconas_plugin.visual.theme import save
+from deconas_plugin.files.atomic import write_file
+from deconas_plugin.files.paths import default_folder
+from deconas_plugin.files.user_code import import_user_code
+from deconas_plugin.machine.device import device_name, keep_freed_memory
+from deconas_plugin.visual.theme import COLOURS, MUTED, new_figure, save, styled
+
+WIDTH, HEIGHT = 4.4, 3.6  # inches, of a panel
+MARKERS = 'osD^vP*X<>'
+
+
+@styled
+def draw_chart(table):
+    """Draw a panel for every test set: filled what was measured, hollow what is reported, a line between both of one
+    network. A row that has a PSNR but no Mult-Adds, such as bicubic, stands in the corner as text.
+
+    Args:
+        table (Table): The rows.
+
+    Returns:
+        Figure | None: The chart; None where no row has both Mult-Adds and a PSNR.
+    """
+    sets = [name for name in table.test_sets if any(row.mult_adds and _psnr(row, name) for row in table.rows)]
+    if not sets:
+        return None
+    num_columns = min(2, len(sets))
+    num_rows = ceil(len(sets) / num_columns)
+    figure = new_figure(WIDTH * num_columns, HEIGHT * num_rows + 0.6)
+    looks = _looks(row for row in table.rows if row.mult_adds and any(_psnr(row, name) for name in sets))
+    for index, name in enumerate(sets):
+        axes = figure.add_subplot(num_rows, num_columns, index + 1, xscale='log', title=f'{name} x{table.scale}',
+                                  xlabel='Mult-Adds @720p (G)', ylabel='PSNR on Y (dB)')
+        axes.xaxis.set_major_formatter('{x:,.0f}')
+        axes.grid(which='both', alpha=0.4)
+        _draw_set(axes, table.rows, name, looks)
+    handles = [Line2D([], [], label=label, linestyle='', **look) for label, look in looks.items()]
+    handles += [Line2D([], [], marker='o', linestyle='', color=MUTED, label='measured'),
+                Line2D([], [], marker='o', linestyle='', color=MUTED, markerfacecolor='none', label='reported')]
+    figure.legend(handles=handles, loc='outside lower center', ncols=min(len(handles), 3 * num_columns))
+    return figure
+
+
+def _draw_set(axes, rows, name, looks):
+    places, texts = {}, []
+    for row in rows:
+        psnr, is_reported = _psnr(row, name), row.source == REPORTED
+        if psnr and row.mult_adds:
+            places.setdefault(_kind(row), []).append((row.mult_adds / 1e9, psnr))
+            fill = {'markerfacecolor': 'none'} if is_reported else {}
+            axes.plot(row.mult_adds / 1e9, psnr, linestyle='', **looks[_kind(row)], **fill)
+        elif psnr:
+            texts.append(f'{row.model} {psnr:.2f} dB{" (reported)" if is_reported else ""}')
+    for kind, points in places.items():
+        axes.plot(*zip(*points, strict=True), linewidth=0.8, color=looks[kind]['color'])
+    axes.text(0.98, 0.02, '\n'.join(texts), transform=axes.transAxes, ha='right', va='bottom', fontsize=7, color=MUTED)
+
+
+def _looks(rows):
+    """dict[str, dict]: Colour and marker of every network."""
+    return {kind: {'color': COLOURS[index % len(COLOURS)], 'marker': MARKERS[index % len(MARKERS)], 'markersize': 5}
+            for index, kind in enumerate(dict.fromkeys(map(_kind, rows)))}
+
+
+def _kind(row):
+    return row.network or row.model
+
+
+def _psnr(row, name):
+    """float | None: Equal images have no place in a chart."""
+    score = row.scores.get(name)
+    return score.psnr if score and score.psnr != float('inf') else None
+
 
 FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
 
@@ -180,4 +253,3 @@ def _settings(scale, device, precision, protocol):
         'precision': precision,
         'torch': torch.__version__,
     }
-

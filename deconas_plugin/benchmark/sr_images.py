@@ -3,9 +3,9 @@ import re
 from pathlib import Path
 
 from deconas_plugin.benchmark.methods import Method
-from deconas_plugin.benchmark.test_sets import canonical_name
+from deconas_plugin.benchmark.sets import canonical_name
 from deconas_plugin.data.image_io import read_image
-from deconas_plugin.data.images.listing import scan_folder
+from deconas_plugin.data.images.reader import scan_folder
 from deconas_plugin.errors import DataError
 
 # What may follow the name of a test image in a result's name: `baby_x2`, `baby-SR`, `img_001_SRF_2_SRCNN`, `0801x2`.

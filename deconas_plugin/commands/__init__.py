@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from deconas_plugin.utils.paths import COMMAND, tool_command
+from deconas_plugin.files.paths import COMMAND, tool_command
 
 GROUPS = {
     'from an option file to a tested network': ('search', 'derive', 'train', 'test'),
@@ -65,7 +65,7 @@ def main(argv=None, command=None):
     args.started = started
     if hasattr(module, 'check'):
         module.check(parser, args)
-    from deconas_plugin.utils.console import run_tool
+    from deconas_plugin.machine.console import run_tool
     return run_tool(module.run, args)
 
 

@@ -1,7 +1,10 @@
-"""Arguments that several commands have: each is described once and means the same in all of them."""
+"""What several commands have: each argument is described once and means the same in all of them."""
 import argparse
+import importlib
+import sys
 
-from deconas_plugin.utils import paths
+from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.files import paths
 
 SCALES = (2, 3, 4)
 
@@ -51,7 +54,7 @@ def add_training_arguments(parser):
 
 
 def training_keywords(args):
-    """dict: What they mean, as :func:`deconas_plugin.pipeline.run_training` takes it."""
+    """dict: What they mean, as :func:`deconas_plugin.runs.pipeline.run_training` takes it."""
     return {'changes': args.force_yml, 'launcher': args.launcher, 'auto_resume': args.auto_resume,
             'debug': args.debug, 'local_rank': args.local_rank, 'started': args.started}
 
@@ -129,10 +132,24 @@ def complete_option_file(prefix, **_):
 
 def complete_weights(prefix, **_):
     """list[str]: Networks of the model zoo, and files and folders, that begin so."""
-    from deconas_plugin.zoo.catalogue import load_zoo
+    from deconas_plugin.files.zoo import load_zoo
     return _begun(load_zoo().entries, prefix)
 
 
 def _begun(names, prefix):
     from argcomplete.completers import FilesCompleter
     return [*(name for name in names if name.startswith(prefix)), *FilesCompleter()(prefix)]
+
+
+def from_lab(module):
+    """module: One of ``tools/lab``, which measures the project itself and comes with a checkout only.
+
+    Raises:
+        DeCoNASError: There is no checkout.
+    """
+    if not (paths.CHECKOUT / 'tools' / 'lab').is_dir():
+        raise DeCoNASError(f'{module.split(".")[0]}: it measures the project itself and comes with a checkout only; '
+                           'run it there, after pip install -e .')
+    if str(paths.CHECKOUT) not in sys.path:  # and there it stays, for the processes that this one starts
+        sys.path.insert(0, str(paths.CHECKOUT))
+    return importlib.import_module(f'tools.lab.{module}')

@@ -64,9 +64,9 @@ def run(args):
 
     from deconas_plugin.benchmark.run import run_benchmark
     from deconas_plugin.benchmark.table import to_markdown
-    from deconas_plugin.data.parallel import available_cores
-    from deconas_plugin.utils.device import choose_device
-    from deconas_plugin.utils.options import load_options
+    from deconas_plugin.machine.device import choose_device
+    from deconas_plugin.machine.parallel import available_cores
+    from deconas_plugin.options.read import load_options
 
     get_root_logger(log_level=logging.WARNING)  # BasicSR prints every network that it builds
     options = [(path, load_options(path)) for path in args.opt]

@@ -30,8 +30,8 @@ def run(args):
     from pathlib import Path
 
     from deconas_plugin.benchmark.compare import build_method, compare, write_figure
-    from deconas_plugin.utils.device import choose_device
-    from deconas_plugin.utils.paths import default_folder
+    from deconas_plugin.files.paths import default_folder
+    from deconas_plugin.machine.device import choose_device
 
     device = choose_device(args.device)
     out = args.output or default_folder('results') / f'compare_{Path(args.image).stem}_x{args.scale}.png'

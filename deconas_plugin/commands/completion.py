@@ -17,5 +17,5 @@ def add_arguments(parser):
 def run(args):
     import argcomplete
 
-    from deconas_plugin.utils.paths import COMMAND
+    from deconas_plugin.files.paths import COMMAND
     sys.stdout.write(argcomplete.shellcode([COMMAND], shell=args.shell))

@@ -52,7 +52,7 @@ def run(args):
         for path in write_stubs(args.openmodeldb):
             print(path)
     elif args.network:
-        from deconas_plugin.formats.published.convert import convert_published
+        from deconas_plugin.formats.published.recognise import convert_published
         print(convert_published(args.source, args.target, args.network, args.scale or 2))
     else:
         from deconas_plugin.formats.convert import convert

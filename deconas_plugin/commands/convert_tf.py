@@ -1,4 +1,5 @@
 """Convert weights of the reference implementation (TensorFlow 1) to a DeCoNASNet."""
+from deconas_plugin.commands.arguments import from_lab
 
 EXAMPLES = """examples:
   from a checkpoint, by its name without ending; tensorflow has to be installed:
@@ -19,5 +20,4 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.formats.tf_reference.network import convert_reference
-    print(convert_reference(args.source, args.target, args.genotype))
+    print(from_lab('tf_reference.network').convert_reference(args.source, args.target, args.genotype))

@@ -27,7 +27,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.derivation import run_derivation
+    from deconas_plugin.runs.derivation import run_derivation
     from deconas_plugin.search.halving import HalvingOptions
     run_derivation(args.experiment, args.name, args.iteration, args.num_samples, args.max_params, args.max_mult_adds,
                    args.max_latency, args.latency_table, HalvingOptions(*args.halving) if args.halving else None)

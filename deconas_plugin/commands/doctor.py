@@ -26,5 +26,5 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.speed.doctor import run_doctor
+    from deconas_plugin.doctor.examine import run_doctor
     return run_doctor(args.device, args.output, args.opt)

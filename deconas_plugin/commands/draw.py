@@ -33,13 +33,13 @@ def add_arguments(parser):
 
 def read_genotype(args):
     """The genotype that the arguments mean, wherever it stands, and what else its weights tell of the network."""
-    from deconas_plugin.search.genotype import Genotype
-    from deconas_plugin.search.genotype_text import read_text
-    from deconas_plugin.zoo.catalogue import load_zoo
+    from deconas_plugin.files.zoo import load_zoo
+    from deconas_plugin.space.genotype import Genotype
+    from deconas_plugin.space.text import read_text
     text = ' '.join(args.genotype)
     suffix = Path(text).suffix
     if suffix in ('.pth', '.safetensors') or text in load_zoo().entries:
-        from deconas_plugin.utils.weights import load_network
+        from deconas_plugin.archs.load import load_network
         net = load_network(text)
         return net.genotype, {'tail': net.tail_kind, 'residual': net.residual}
     if suffix in ('.yml', '.yaml'):

@@ -29,6 +29,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.search.run_latency import run_latency
+    from deconas_plugin.runs.measure_latency import run_latency
     run_latency(args.opt, args.output, args.device, args.precision, args.backend, args.lr_size, args.threads, args.runs,
                 args.networks)

@@ -23,5 +23,5 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.benchmark.league import League
+    from deconas_plugin.league.league import League
     League(args.opt, args.output, args.max_minutes, args.force_yml).run()

@@ -2,7 +2,7 @@
 import re
 from pathlib import Path
 
-from deconas_plugin.utils import paths
+from deconas_plugin.files import paths
 
 HAS_COMMANDS = True
 EXAMPLES = """examples:
@@ -41,7 +41,7 @@ def run(args):
     from deconas_plugin.errors import OptionError
     name = args.name.removesuffix('.yml')
     if name not in shipped:
-        from deconas_plugin.utils.option_schema import nearest
+        from deconas_plugin.options.schema import nearest
         raise OptionError(f'no option file of this name comes with the plugin: {args.name}{nearest(name, shipped)}')
     target = Path(args.folder, f'{name}.yml')
     if target.exists():
@@ -53,7 +53,7 @@ def run(args):
 def _explain(key):
     """Print the rows of the page of all keys that are about one."""
     from deconas_plugin.errors import OptionError
-    from deconas_plugin.utils.option_schema import nearest
+    from deconas_plugin.options.schema import nearest
     section, _, name = key.rpartition('.')
     title, heading, known, found = '', (), set(), False
     for line in paths.option_file_page().read_text(encoding='utf-8').splitlines():
@@ -79,7 +79,7 @@ def _purpose(text):
 
 
 def _copy(name, source, target):
-    from deconas_plugin.utils.atomic import save_text
+    from deconas_plugin.files.atomic import save_text
     text = source.read_text(encoding='utf-8')
     text = text.replace('$schema=options.schema.json', f'$schema={paths.option_file_schema().resolve().as_uri()}')
     # The commands in its comments shall be those of the user, and run the copy.

@@ -74,13 +74,13 @@ def _prepare(args):
     from deconas_plugin.data.bicubic import official_shrinking
     from deconas_plugin.data.image_io import list_images
     from deconas_plugin.data.images.reader import MAX_PIXELS
-    from deconas_plugin.data.own_options import OwnOptions
-    from deconas_plugin.data.parallel import available_cores
+    from deconas_plugin.data.pairs import select_splits
     from deconas_plugin.data.prepare import prepare_sub_images
     from deconas_plugin.data.sample_photos import prepare_sample_photos
-    from deconas_plugin.data.splits import select_splits
     from deconas_plugin.data.test_sets import find_test_pairs, prepare_test_pairs
-    from deconas_plugin.utils.paths import default_folder, tool_command, typed
+    from deconas_plugin.files.paths import default_folder, tool_command, typed
+    from deconas_plugin.machine.parallel import available_cores
+    from deconas_plugin.options.own_data import OwnOptions
 
     if args.sample_photos:
         photos = prepare_sample_photos(args.output or default_folder('datasets/sample_photos'), args.scale)

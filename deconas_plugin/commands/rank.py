@@ -5,6 +5,7 @@ from deconas_plugin.commands.arguments import (
     add_max_minutes,
     add_output,
     at_least,
+    from_lab,
     positive,
 )
 
@@ -42,6 +43,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.study.run_rank import run_rank
-    run_rank(args.experiment, args.output, args.num, args.steps, args.iteration, args.seed, args.seeds, args.max_steps,
-             args.warm_steps, args.max_minutes)
+    from_lab('study.run_rank').run_rank(
+        args.experiment, args.output, args.num, args.steps, args.iteration, args.seed, args.seeds, args.max_steps,
+        args.warm_steps, args.max_minutes)

@@ -16,5 +16,5 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.pipeline import run_search
+    from deconas_plugin.runs.pipeline import run_search
     run_search(args.opt, **training_keywords(args))

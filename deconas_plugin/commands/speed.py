@@ -1,5 +1,5 @@
 """Measure how fast this machine trains, searches, upscales and loads data, against BasicSR's own ways."""
-from deconas_plugin.commands.arguments import add_device, add_output, complete_weights
+from deconas_plugin.commands.arguments import add_device, add_output, complete_weights, from_lab
 
 PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
 EXTRA_PARTS = ('auto', 'compile')
@@ -39,11 +39,10 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.speed.jobs import quiet_logger
-    from deconas_plugin.speed.results import to_markdown
-    from deconas_plugin.speed.run import run_speed_benchmark
-    from deconas_plugin.utils.device import choose_device
+    from deconas_plugin.doctor.workloads import quiet_logger
+    from deconas_plugin.machine.device import choose_device
 
     quiet_logger()
-    report = run_speed_benchmark(choose_device(args.device), args.output, args.only, args.rounds, args.zoo)
-    print(to_markdown(report))
+    report = from_lab('speed.run').run_speed_benchmark(
+        choose_device(args.device), args.output, args.only, args.rounds, args.zoo)
+    print(from_lab('speed.results').to_markdown(report))

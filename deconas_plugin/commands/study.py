@@ -6,6 +6,7 @@ from deconas_plugin.commands.arguments import (
     add_option_file,
     add_output,
     at_least,
+    from_lab,
     option_file,
     positive,
 )
@@ -58,11 +59,11 @@ def run(args):
     if args.finals:
         from deconas_plugin.search.derive import Budget
         from deconas_plugin.search.halving import HalvingOptions
-        from deconas_plugin.study.finals import Finals
         halving = HalvingOptions(*args.halving) if args.halving else None
-        Finals(args.opt, args.output, args.finals, args.strategies, *common, halving,
-               Budget(args.max_params, args.max_mult_adds), args.inherit, args.max_minutes).run()
+        from_lab('study.finals').Finals(
+            args.opt, args.output, args.finals, args.strategies, *common, halving,
+            Budget(args.max_params, args.max_mult_adds), args.inherit, args.max_minutes).run()
     else:
-        from deconas_plugin.study.run_study import Study
         seeds, *others = common
-        Study(args.opt[0], args.output, seeds, args.rank_seeds, *others, args.num, args.steps, args.max_minutes).run()
+        from_lab('study.run_study').Study(
+            args.opt[0], args.output, seeds, args.rank_seeds, *others, args.num, args.steps, args.max_minutes).run()

@@ -14,5 +14,5 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.pipeline import run_test
+    from deconas_plugin.runs.pipeline import run_test
     run_test(args.opt, args.force_yml, launcher=args.launcher, auto_resume=args.auto_resume, debug=args.debug)

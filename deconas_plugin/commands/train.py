@@ -14,5 +14,5 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.pipeline import run_train
+    from deconas_plugin.runs.pipeline import run_train
     run_train(args.opt, **training_keywords(args))

@@ -58,9 +58,9 @@ def run(args):
     from tqdm import tqdm
 
     from deconas_plugin.data.images.reader import MAX_PIXELS
-    from deconas_plugin.upscaling.jobs import plan_jobs, run_jobs
-    from deconas_plugin.upscaling.upscaler import Upscaler
-    from deconas_plugin.utils.console import progress_bar
+    from deconas_plugin.inference.jobs import plan_jobs, run_jobs
+    from deconas_plugin.inference.upscaler import Upscaler
+    from deconas_plugin.machine.console import progress_bar
 
     inputs, output = args.paths, args.output
     if output is None and len(inputs) > 1:

@@ -26,7 +26,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from deconas_plugin.zoo.catalogue import load_zoo
+    from deconas_plugin.files.zoo import load_zoo
     return {'list': _list, 'show': _show, 'verify': _verify}[args.action](load_zoo(), args)
 
 
@@ -53,9 +53,29 @@ def _verify(zoo, args):
     failed = 0
     for name in args.names or zoo.entries:
         try:
-            zoo.verify(name)
+            _check(zoo, name)
             print(f'ok  {name}')
         except WeightsError as error:
             failed += 1
             print(f'error: {error}', file=sys.stderr)
     return 1 if failed else 0
+
+
+def _check(zoo, name):
+    """Load a network and compare it with what is said of it.
+
+    Raises:
+        WeightsError: Its file is not the one that was measured, or another network.
+    """
+    from deconas_plugin.archs.load import load_network
+    from deconas_plugin.cost.count import ComplexityCounter
+    from deconas_plugin.errors import WeightsError
+    path, entry = zoo.weights(name), zoo.entries[name]
+    net = load_network(path)
+    cost = ComplexityCounter.of(net).count(net.genotype)
+    found = {'scale': net.upscale, 'genotype': str(net.genotype), 'num_feat': net.num_feat, 'params': cost.params,
+             'mult_adds': cost.mult_adds}
+    for key, value in found.items():
+        if value != getattr(entry, key):
+            raise WeightsError(f'{path}: expected {key} {getattr(entry, key)} of {name}, found {value}; install the '
+                               'plugin again')

@@ -7,13 +7,12 @@ import torch
 from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils import data
 
-from deconas_plugin.data.disk_cache import DiskImages
-from deconas_plugin.data.image_cache import MemoryImages
+from deconas_plugin.data.image_cache import DiskImages, MemoryImages
 from deconas_plugin.data.pairs import check_pair, list_pairs
 from deconas_plugin.data.patch_draw import PatchDraw, cut_window, draw_window
 from deconas_plugin.data.patch_options import PatchOptions
 from deconas_plugin.errors import DataError, OptionError
-from deconas_plugin.utils.paths import tool_command
+from deconas_plugin.files.paths import tool_command
 
 
 @DATASET_REGISTRY.register()

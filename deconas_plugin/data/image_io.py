@@ -4,8 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deconas_plugin.data.images.listing import scan_folder
-from deconas_plugin.data.images.reader import MAX_PIXELS, SUFFIXES, decode_photo, read_photo
+from deconas_plugin.data.images.reader import MAX_PIXELS, SUFFIXES, decode_photo, read_photo, scan_folder
 from deconas_plugin.errors import DataError
 
 PNG_LEVEL = 1  # OpenCV's default, and BasicSR's; written into meta_info.txt

@@ -8,9 +8,9 @@ import re
 import numpy as np
 
 from deconas_plugin.data.image_io import decode_image
-from deconas_plugin.data.lmdb_reader import open_lmdb
+from deconas_plugin.data.lmdb import open_lmdb
 from deconas_plugin.errors import DataError
-from deconas_plugin.utils.paths import tool_command
+from deconas_plugin.files.paths import tool_command
 
 _META_LINE = re.compile(r'(?P<key>.+)\.\w+ \((?P<height>\d+), ?(?P<width>\d+), ?\d+\)(?: \d+)?')
 _AGAIN = f'again with {tool_command("prepare-data")}'

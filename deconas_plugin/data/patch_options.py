@@ -5,7 +5,7 @@ from numbers import Real
 from types import NoneType
 
 from deconas_plugin.errors import OptionError
-from deconas_plugin.utils.paths import tool_command
+from deconas_plugin.files.paths import tool_command
 
 # Read by BasicSR's pipeline and by the data loaders, not by the dataset.
 LOADER_KEYS = ('name', 'type', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio', 'use_shuffle',

@@ -3,14 +3,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from deconas_plugin.data.files import locked_folder
 from deconas_plugin.data.image_io import encode_png, list_images
 from deconas_plugin.data.images.reader import MAX_PIXELS
-from deconas_plugin.data.parallel import ordered_map, progress
-from deconas_plugin.data.prepare import Prepared, find_lr_images, name_images
-from deconas_plugin.data.sub_images import read_pair
+from deconas_plugin.data.prepare import Prepared, find_lr_images, name_images, read_pair
 from deconas_plugin.errors import DataError
-from deconas_plugin.utils.atomic import write_file
+from deconas_plugin.files.atomic import locked_folder, write_file
+from deconas_plugin.machine.parallel import ordered_map, progress
 
 
 @dataclass(frozen=True)

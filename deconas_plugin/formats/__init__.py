@@ -1,1 +1,4 @@
-"""Trained networks in the formats of other tools."""
+"""Trained networks in the formats of other tools, public weights of other networks, and spandrel.
+
+Nothing here is imported unless asked for.
+"""

@@ -3,10 +3,10 @@ import json
 import re
 from pathlib import Path
 
+from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import WeightsError
-from deconas_plugin.utils.atomic import save_text
-from deconas_plugin.utils.weights import load_network
-from deconas_plugin.zoo.catalogue import load_zoo
+from deconas_plugin.files.atomic import save_text
+from deconas_plugin.files.zoo import load_zoo
 
 
 def write_stubs(folder):

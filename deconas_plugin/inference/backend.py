@@ -6,24 +6,65 @@ from pathlib import Path
 
 import torch
 
+from deconas_plugin.archs.forward import ChannelAttention
+from deconas_plugin.archs.fused import ComposedConv
+from deconas_plugin.archs.operation_weights import OperationWeights
 from deconas_plugin.errors import BackendError
 from deconas_plugin.inference.cache import cache_folder, cache_key, cached_files
-from deconas_plugin.inference.exported_means import ExportedMeans
-from deconas_plugin.inference.refused_layer import refused_layer
+from deconas_plugin.inference.means import ExportedMeans, WholeImageMeans
 from deconas_plugin.inference.tile_net import CELL, TileNet
-from deconas_plugin.utils.precision import autocast
-from deconas_plugin.utils.whole_image_means import WholeImageMeans
+from deconas_plugin.machine.device import autocast
+
+
+class _WithConstants(torch.nn.Module):
+    """A module of whose arguments only the first is an input."""
+
+    def __init__(self, module, constants):
+        super().__init__()
+        self.module = module
+        self.constants = constants
+
+    def forward(self, x):
+        return self.module(x, *self.constants)
+
+
+@torch.no_grad()
+def refused_layer(net, export):
+    """Export the layers of a network one by one.
+
+    Args:
+        net (FusedDeCoNASNet): The network.
+        export (Callable[[Module, tuple[Tensor]], None]): Raises an error for what it cannot export.
+
+    Returns:
+        str: The name and kind of the first that it refuses; 'the network', where it takes each.
+    """
+    calls, hooks = {}, []
+    for name, module in net.named_modules():
+        if isinstance(module, (OperationWeights, ChannelAttention, ComposedConv)):
+            hooks.append(module.register_forward_hook(
+                lambda module, args, _, name=name: calls.update({name: (module, args)})))
+    net(torch.rand(1, net.num_in_ch, 16, 12, device=net.mean.device))
+    for hook in hooks:
+        hook.remove()
+    for name, (module, (x, *constants)) in calls.items():
+        try:
+            export(_WithConstants(module, constants).eval(), (x, ))
+        except Exception:  # noqa: BLE001, runtimes have errors of their own
+            kind = type(getattr(module, 'operation', module)).__name__
+            return f'the layer {name} ({kind})'
+    return 'the network'
 
 
 class Backend(ABC):
     """A network with what runs it: (N, C, H, W) -> (N, C, upscale * H, upscale * W), float32, about [0, 1], RGB.
 
-    Any N, H and W from 1 on. Made by :func:`deconas_plugin.inference.load.load_backend`.
+    Any N, H and W from 1 on. Made by :func:`deconas_plugin.inference.backends.load_backend`.
 
     Args:
         net (FusedDeCoNASNet): The network; it belongs to the backend from now on.
         device (torch.device): Where it runs.
-        precision (str): Of the computation, see :mod:`deconas_plugin.utils.precision`.
+        precision (str): Of the computation, see :mod:`deconas_plugin.machine.device`.
 
     Attributes:
         name (str): As ``--backend`` takes it.
@@ -46,7 +87,7 @@ class Backend(ABC):
 
     @abstractmethod
     def whole_image_means(self):
-        """WholeImageMeans: What runs tiles of an image; see :func:`deconas_plugin.utils.tiling.upscale_tiled`."""
+        """WholeImageMeans: What runs tiles of an image; see :func:`deconas_plugin.inference.tiling.upscale_tiled`."""
 
     def for_size(self, height, width):
         """Backend: The one that runs images of this size; itself, unless it is made of several."""

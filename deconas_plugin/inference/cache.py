@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from deconas_plugin import __version__
-from deconas_plugin.utils.device import device_name
+from deconas_plugin.machine.device import device_name
 
 CONTENTS = 'contents.json'
 

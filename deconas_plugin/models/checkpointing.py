@@ -2,14 +2,17 @@
 from collections import Counter
 from pathlib import Path
 
+from basicsr.data import build_dataloader
 from basicsr.utils import get_root_logger
+from torch.utils.data import Subset
 
+from deconas_plugin.archs.load import check_state
 from deconas_plugin.errors import WeightsError
-from deconas_plugin.training.processes import gathered
-from deconas_plugin.training.random_state import capture_random_state, restore_random_state
-from deconas_plugin.utils.atomic import save_tensors
-from deconas_plugin.utils.state_files import load_state
-from deconas_plugin.utils.weights import check_state
+from deconas_plugin.files.atomic import save_tensors
+from deconas_plugin.files.states import load_state
+from deconas_plugin.training.checkpoints import capture_random_state, restore_random_state
+from deconas_plugin.training.loaders import leave_generators_alone
+from deconas_plugin.training.processes import gathered, total
 
 # What a scheduler counts; all else in its state are options, which may have been changed.
 SCHEDULER_COUNTS = ('last_epoch', '_step_count', '_last_lr', 'base_lrs')
@@ -117,3 +120,31 @@ class CheckpointMixin:
 
 def _plain_counters(state):
     return {key: dict(value) if isinstance(value, Counter) else value for key, value in state.items()}
+
+
+class ShardedValidationMixin:
+    """For models that validate as SRModel does."""
+
+    images_validated = 1
+
+    def dist_validation(self, dataloader, current_iter, tb_logger, save_img):
+        """Validate every ``world_size``-th image in this process; metrics are means over all images."""
+        dataset, rank = dataloader.dataset, self.opt['rank']
+        indices = range(rank, len(dataset), self.opt['world_size'])
+        self.images_validated = len(indices)
+        # BasicSR cannot validate no image: a process without a share runs one that does not count.
+        shard = Subset(dataset, indices or [0])
+        shard.opt = dataset.opt
+        loader = leave_generators_alone(build_dataloader(shard, dataset.opt))
+        self.nondist_validation(loader, current_iter, tb_logger, save_img)
+
+    def mean_over_images(self, value):
+        """float: The mean over all images of a mean over those of this process."""
+        weighted, count = total([float(value) * self.images_validated, self.images_validated])
+        return weighted / count
+
+    def _update_best_metric_result(self, dataset_name, metric, val, current_iter):
+        # BasicSR calls this for every metric before it logs: the place to make the mean that of all images. A plain
+        # number besides, as a NumPy one could not be loaded from a training state.
+        val = self.metric_results[metric] = self.mean_over_images(val)
+        super()._update_best_metric_result(dataset_name, metric, val, current_iter)

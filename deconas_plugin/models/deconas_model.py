@@ -14,13 +14,11 @@ from basicsr.utils.matlab_functions import imresize
 from basicsr.utils.registry import MODEL_REGISTRY
 
 from deconas_plugin.errors import OptionError
-from deconas_plugin.models.checkpointing import CheckpointMixin
-from deconas_plugin.models.sharded_validation import ShardedValidationMixin
+from deconas_plugin.machine.device import autocast, keep_freed_memory, resolve_precision, widths_that_bf16_minds
+from deconas_plugin.models.checkpointing import CheckpointMixin, ShardedValidationMixin
 from deconas_plugin.training.loss_guard import LossGuard
 from deconas_plugin.training.processes import average_gradients, mean, share_module
 from deconas_plugin.training.schedules import WarmupCosineLR, ema_decay_at
-from deconas_plugin.utils.memory import keep_freed_memory
-from deconas_plugin.utils.precision import autocast, resolve_precision, widths_that_bf16_minds
 from deconas_plugin.visual.samples import make_sample
 
 
@@ -220,7 +218,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         if 'gt' not in data:
             return
         name = Path(data['lq_path']).stem
-        from deconas_plugin.visual.tensorboard import add_sample  # matplotlib takes its time
+        from deconas_plugin.visual.samples import add_sample  # matplotlib takes its time
         add_sample(tb_logger, make_sample(upscale, name, data['lq'], data['gt'], self.opt['scale']), current_iter)
 
     def _log_bicubic(self, dataloader):

@@ -9,20 +9,18 @@ from basicsr.archs import build_network
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
-from deconas_plugin.data.reward_set import RewardSet
+from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.cost.latency import LatencyTable
+from deconas_plugin.files.option_files import save_options
 from deconas_plugin.models.deconas_model import DeCoNASModel
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.controller_watch import ControllerWatch
 from deconas_plugin.search.history import SearchHistory
-from deconas_plugin.search.latency_table import LatencyTable
 from deconas_plugin.search.penalty import Penalty
-from deconas_plugin.search.reward import Reward
-from deconas_plugin.search.reward_signal import SignalProbe
+from deconas_plugin.search.reinforce import ControllerWatch
+from deconas_plugin.search.reward import Reward, RewardSet, SignalProbe
+from deconas_plugin.search.sampling import WeightSampler
 from deconas_plugin.search.strategy import build_strategy
-from deconas_plugin.search.weight_sampling import WeightSampler
-from deconas_plugin.training.part_times import PartTimes
 from deconas_plugin.training.processes import from_first, gathered, share_module
-from deconas_plugin.utils.options import save_options
+from deconas_plugin.training.setup import PartTimes
 
 
 @MODEL_REGISTRY.register()
@@ -127,7 +125,7 @@ class DeCoNASSearchModel(DeCoNASModel):
             return
         self.history.add_probabilities(current_iter, self.strategy.bit_probabilities())
         if self.tb_logger:
-            from deconas_plugin.visual.tensorboard import add_bit_probabilities  # matplotlib takes its time
+            from deconas_plugin.visual.samples import add_bit_probabilities  # matplotlib takes its time
             add_bit_probabilities(self.tb_logger, self.history.probabilities, current_iter)
         mean = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         self.watch.round_ended(mean, current_iter)

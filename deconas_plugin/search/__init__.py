@@ -1,6 +1,7 @@
-"""Everything without parameters: search space, genotype, complexity, search strategy and derivation.
+"""The search: strategies, rewards and penalties, and deriving the network that was found.
 
-``deconas_plugin.search(options)`` searches: the room has the name of the function, and so can be called.
+The room has the name of the function, and so can be called: ``deconas_plugin.search(options)``. Weights are trained in
+``models``; a whole run is put together in ``runs``.
 """
 import sys
 from types import ModuleType

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.files.atomic import save_tensors
+from deconas_plugin.files.states import read_pth
+from deconas_plugin.machine.console import progress_bar
+from deconas_plugin.search.alone import WARMUP_SHARE, AloneTraining, check_trains_alone
 from deconas_plugin.search.reward import Score
-from deconas_plugin.training.alone import WARMUP_SHARE, AloneTraining, check_trains_alone
-from deconas_plugin.utils.atomic import save_tensors
-from deconas_plugin.utils.console import progress_bar
-from deconas_plugin.utils.state_files import read_pth
 
 
 @dataclass(frozen=True)

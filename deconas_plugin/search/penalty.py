@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from mmengine.registry import Registry
 
 from deconas_plugin.errors import OptionError
-from deconas_plugin.utils.paths import tool_command
+from deconas_plugin.files.paths import tool_command
 
 MEASURES = Registry('complexity measure', scope='deconas')
 

@@ -1,13 +1,40 @@
-"""Training states on disk: found, checked to be whole, compared with the options, thinned out."""
+"""Training states: captured, found on disk, checked to be whole, compared with the options, thinned out."""
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
 from basicsr.utils import get_time_str
 
 from deconas_plugin.errors import DeCoNASError, OptionError, WeightsError
-from deconas_plugin.utils.options import flat_options
-from deconas_plugin.utils.paths import below_root
-from deconas_plugin.utils.state_files import load_state, read_pth
+from deconas_plugin.files.option_files import flat_options
+from deconas_plugin.files.paths import below_root
+from deconas_plugin.files.states import load_state, read_pth
+
+
+def capture_random_state():
+    """dict: The states of the generators of Python, NumPy, PyTorch and, where there is one, this process's GPU."""
+    _, keys, position, has_gauss, gauss = np.random.get_state()
+    return {
+        'python': random.getstate(),
+        'numpy': {'keys': torch.from_numpy(keys.astype(np.int64)), 'position': position, 'has_gauss': has_gauss,
+                  'gauss': gauss},
+        'torch': torch.get_rng_state(),
+        'cuda': torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def restore_random_state(state):
+    """Continue from :func:`capture_random_state`; a GPU's state is left out where the state or the process has none."""
+    random.setstate(state['python'])
+    numpy = state['numpy']
+    keys = numpy['keys'].cpu().numpy().astype(np.uint32)
+    np.random.set_state(('MT19937', keys, numpy['position'], numpy['has_gauss'], numpy['gauss']))
+    torch.set_rng_state(state['torch'].cpu())
+    if state['cuda'] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'].cpu())
+
 
 # A state belongs to these; with others its numbers would load and mean something else.
 FIXED = ('model_type', 'scale', 'network_g', 'network_c', 'train.optim_g', 'search.strategy', 'search.penalty',

@@ -1,5 +1,7 @@
 """Training and validation data as BasicSR loads it, from any position of an epoch on."""
 import math
+import queue
+import threading
 
 import torch
 from basicsr.data import build_dataloader, build_dataset
@@ -7,10 +9,61 @@ from basicsr.data.prefetch_dataloader import CUDAPrefetcher
 from basicsr.utils import get_root_logger
 
 from deconas_plugin.data.gpu_patch_loader import GpuPatchLoader
-from deconas_plugin.data.resumable_sampler import ResumableSampler
+from deconas_plugin.data.patch_draw import ResumableSampler
 from deconas_plugin.errors import DeCoNASError, OptionError
-from deconas_plugin.training.prefetch import ThreadPrefetcher
 from deconas_plugin.training.signals import spare_workers
+
+POLL_SECONDS = 0.5
+_END = object()
+
+
+class ThreadPrefetcher:
+    """Iterates over a DataLoader in a thread.
+
+    Args:
+        loader (Iterable): Batches.
+        depth (int): How many to hold.
+    """
+
+    def __init__(self, loader, depth=1):
+        self.loader, self.depth = loader, depth
+
+    def __iter__(self):
+        ready, stop = queue.Queue(self.depth), threading.Event()
+        threading.Thread(target=self._fill, args=(ready, stop), daemon=True).start()
+        try:
+            while (item := ready.get()) is not _END:
+                if isinstance(item, _Failure):
+                    raise item.error
+                yield item
+        finally:
+            stop.set()
+
+    def _fill(self, ready, stop):
+        try:
+            for batch in self.loader:
+                if not _put(ready, batch, stop):
+                    return
+            _put(ready, _END, stop)
+        except Exception as error:
+            _put(ready, _Failure(error), stop)
+
+
+class _Failure:
+
+    def __init__(self, error):
+        self.error = error
+
+
+def _put(ready, item, stop):
+    """bool: Whether it was taken before nobody wanted it any more."""
+    while not stop.is_set():
+        try:
+            ready.put(item, timeout=POLL_SECONDS)
+            return True
+        except queue.Full:
+            continue
+    return False
 
 
 class TrainingData:

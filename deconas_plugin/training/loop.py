@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from basicsr.utils import AvgTimer, MessageLogger, get_root_logger
 
 from deconas_plugin.errors import DivergenceError, Interrupted
+from deconas_plugin.files.paths import shown
 from deconas_plugin.training.checkpoints import checkpoint_files, prune_checkpoints
 from deconas_plugin.training.processes import total
+from deconas_plugin.training.progress import RunProgress
 from deconas_plugin.training.signals import TIME_IS_UP
-from deconas_plugin.utils.paths import shown
-from deconas_plugin.visual.progress import RunProgress
 
 
 @dataclass

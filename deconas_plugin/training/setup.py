@@ -1,5 +1,8 @@
 """From checked options to what BasicSR's functions expect: what its ``parse_options`` adds, without a second parse."""
+import json
 import random
+import time
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
@@ -7,8 +10,9 @@ import torch
 from basicsr.utils import set_random_seed
 from basicsr.utils.dist_util import get_dist_info
 
+from deconas_plugin.files.atomic import save_text
+from deconas_plugin.machine.device import device_of_run
 from deconas_plugin.training.processes import from_first
-from deconas_plugin.utils.device import device_of_run
 
 
 def complete_options(opt, root, dist=False, auto_resume=False, debug=False):
@@ -68,3 +72,36 @@ def seed_generators(opt, resumed=None):
     set_random_seed(opt['manual_seed'] + opt['rank'])
     # Networks begin equal and strategies draw the same genotypes in all processes; patches and the like differ.
     torch.default_generator.manual_seed(opt['manual_seed'])
+
+
+class PartTimes:
+    """Seconds spent in the parts of a run, kept in ``timing.json`` of its experiment folder.
+
+    A part inside another counts for itself alone. A resumed run adds to what the file holds.
+
+    Args:
+        folder (str | Path): The experiment folder.
+    """
+
+    def __init__(self, folder):
+        self.path = Path(folder, 'timing.json')
+        self.seconds = json.loads(self.path.read_text(encoding='utf-8')) if self.path.is_file() else {}
+        self._inside = []
+
+    @contextmanager
+    def measure(self, part):
+        """Count the time of a block for a part (str)."""
+        started = time.monotonic()
+        self._inside.append(0.0)
+        try:
+            yield
+        finally:
+            spent = time.monotonic() - started
+            own = spent - self._inside.pop()
+            self.seconds[part] = self.seconds.get(part, 0.0) + own
+            if self._inside:
+                self._inside[-1] += spent
+
+    def save(self):
+        """Write the file."""
+        save_text(json.dumps({part: round(seconds, 2) for part, seconds in self.seconds.items()}), self.path)

@@ -5,8 +5,8 @@ import time
 from contextlib import contextmanager
 from functools import partial
 
+from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.training.processes import total
-from deconas_plugin.utils.deadline import Deadline
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TIME_IS_UP = -1

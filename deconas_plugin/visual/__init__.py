@@ -1,1 +1,4 @@
-"""What people look at: drawings of genotypes, the report of an experiment, live progress."""
+"""What people look at: drawings of genotypes and the report of an experiment.
+
+It reads what runs have written and what the search knows; nothing here computes a result.
+"""

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError
-from deconas_plugin.search.choices import PAPER_ACTIVATION, PAPER_ATTENTION
-from deconas_plugin.search.comparable import comparable
-from deconas_plugin.search.complexity import ComplexityCounter
-from deconas_plugin.search.genotype import Genotype
-from deconas_plugin.search.reward_signal import RewardSignal
-from deconas_plugin.search.spaces import SPACES, build_space, complete
+from deconas_plugin.search.history import comparable
+from deconas_plugin.search.reward import RewardSignal
+from deconas_plugin.space.choices import PAPER_ACTIVATION, PAPER_ATTENTION
+from deconas_plugin.space.genotype import Genotype
+from deconas_plugin.space.search_space import SPACES, build_space, complete
 from deconas_plugin.visual.train_log import parse_log
 
 PUBLISHED = 'DeCoNASNet_x2'
@@ -59,7 +59,7 @@ class Experiment:
     def history(self):
         """dict[str, ndarray]: Every number of ``search_history.jsonl`` as a column over the scored genotypes, NaN where
         a row has none; ``genotype`` holds their bits, ``penalties`` a dict of columns. ``psnr``, ``reward`` and its
-        baseline are made comparable between steps, see :func:`deconas_plugin.search.comparable.comparable`."""
+        baseline are made comparable between steps, see :func:`deconas_plugin.search.history.comparable`."""
         rows = self._json_lines('search_history.jsonl')
         missing = {'iter', 'genotype', 'psnr', 'reward'} - set(rows[0])
         if missing:

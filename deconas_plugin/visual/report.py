@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from deconas_plugin.errors import DeCoNASError
-from deconas_plugin.utils.atomic import save_text
+from deconas_plugin.files.atomic import save_text
 from deconas_plugin.visual import report_sections as sections
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report_summary import status, tiles

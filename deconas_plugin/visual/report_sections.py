@@ -8,12 +8,11 @@ import numpy as np
 from markupsafe import Markup
 
 from deconas_plugin.errors import DataError, DeCoNASError
-from deconas_plugin.utils.paths import tool_command, typed
+from deconas_plugin.files.paths import tool_command, typed
+from deconas_plugin.visual.bits import draw_heat_map, genotype_strip
 from deconas_plugin.visual.curves import COSTS, draw_halving, draw_search, draw_series, draw_signal
 from deconas_plugin.visual.draw import draw_genotype
-from deconas_plugin.visual.formats import duration, giga, kilo
-from deconas_plugin.visual.genotype_strip import genotype_strip
-from deconas_plugin.visual.heat_map import draw_heat_map
+from deconas_plugin.visual.report_summary import duration, giga, kilo
 from deconas_plugin.visual.samples import make_sample, sample_network, to_data_uri, validation_pairs
 from deconas_plugin.visual.theme import operation_colours, to_css, to_inline_svg
 from deconas_plugin.visual.trade_off import draw_trade_off

@@ -12,9 +12,10 @@ from basicsr.utils import tensor2img
 from basicsr.utils.matlab_functions import imresize
 
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
+from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import DataError, WeightsError
-from deconas_plugin.utils.state_files import load_state, newest_weights
-from deconas_plugin.utils.weights import load_network
+from deconas_plugin.files.states import load_state, newest_weights
+from deconas_plugin.visual.bits import probability_image
 
 CROP = 168  # HR pixels, divisible by 2, 3 and 4
 MARGIN = 24  # LR pixels around a crop that the network sees too
@@ -140,3 +141,26 @@ def _most_detailed(gt, height, width, scale):
 def to_data_uri(image):
     """str: A BGR image as PNG within a page."""
     return 'data:image/png;base64,' + base64.b64encode(cv2.imencode('.png', image)[1]).decode('ascii')
+
+
+def add_bit_probabilities(writer, probabilities, current_iter):
+    """Write the probability of every bit over time as an image: a row per bit, a column per controller round.
+
+    Args:
+        writer (SummaryWriter): BasicSR's ``tb_logger``.
+        probabilities (Sequence[Sequence[float]]): (rounds, bits), all rounds so far.
+        current_iter (int): Weight steps done.
+    """
+    writer.add_image('search/bit_probabilities', probability_image(probabilities), current_iter, dataformats='HWC')
+
+
+def add_sample(writer, sample, current_iter):
+    """Write a sample as an image: bicubic, the network and HR side by side.
+
+    Args:
+        writer (SummaryWriter): BasicSR's ``tb_logger``.
+        sample (Sample): See :func:`deconas_plugin.visual.samples.make_sample`.
+        current_iter (int): Weight steps done.
+    """
+    strip = np.concatenate([sample.images[version] for version in ('bicubic', 'network', 'HR')], axis=1)
+    writer.add_image(f'samples/{sample.name}', strip[..., ::-1].copy(), current_iter, dataformats='HWC')

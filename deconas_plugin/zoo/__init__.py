@@ -1,1 +1,4 @@
-"""The model zoo: trained weights that come with the plugin, listed in ``zoo.yml``."""
+"""The model zoo: trained weights that come with the plugin, listed in ``zoo.yml``.
+
+They are found by ``files/zoo.py``; here they lie, with what makes README's table of them.
+"""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from deconas_plugin.archs.compared.luminance import ScaledNet
-from deconas_plugin.archs.deconas_util import upsampling_stages
+from deconas_plugin.archs.forward import upsampling_stages
 from deconas_plugin.registration import register_arch
 
 NUM_FEAT = 64

@@ -7,8 +7,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from deconas_plugin.data.images.exif import read_exif
-from deconas_plugin.data.images.photo import Photo
+from deconas_plugin.data.images.photo import Photo, read_exif
 
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
 COLOUR = (b'cICP', b'mDCV', b'mDCv', b'cLLI', b'cLLi', b'cHRM', b'gAMA', b'sRGB')

@@ -6,9 +6,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from deconas_plugin.data.images.cmyk import cmyk_to_rgb
-from deconas_plugin.data.images.exif import read_exif
-from deconas_plugin.data.images.photo import Photo
+from deconas_plugin.data.images.photo import Photo, cmyk_to_rgb, read_exif
 
 SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 # Other TIFFs (YCbCr, L*a*b*, fax) are Pillow's, whose libtiff turns them into RGB.

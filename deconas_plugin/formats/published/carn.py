@@ -1,10 +1,84 @@
 """Weights of CARN: the authors' PyTorch file, or an export for MXNet."""
+import math
 import re
+import struct
+
+import numpy as np
 
 from deconas_plugin.archs.compared import CARN
 from deconas_plugin.errors import WeightsError
-from deconas_plugin.formats.published.mxnet_params import read_params
-from deconas_plugin.utils.state_files import load_state
+from deconas_plugin.files.states import load_state
+
+LIST_MAGIC = 0x112
+ARRAY_MAGIC = 0xF993FAC9
+DTYPES = {0: np.dtype('<f4'), 1: np.dtype('<f8'), 2: np.dtype('<f2')}
+MOST_DIMENSIONS = 8
+
+
+def read_params(path):
+    """Read all arrays.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        dict[str, ndarray]: By name, without ``arg:`` and ``aux:``.
+
+    Raises:
+        WeightsError: It is of another kind, truncated or damaged.
+    """
+    with open(path, 'rb') as file:
+        reader = _Reader(file.read(), path)
+    magic, _, number = reader.take('<QQQ')
+    if magic != LIST_MAGIC:
+        raise WeightsError(f'{path}: expected an MXNet .params, which begins with {LIST_MAGIC:#x}, got {magic:#x}')
+    arrays = [reader.array() for _ in range(reader.count(number))]
+    names = [reader.text(*reader.take('<Q')) for _ in range(reader.count(*reader.take('<Q')))]
+    if len(set(names)) != len(arrays):
+        raise WeightsError(f'{path}: expected a name for each of {len(arrays)} arrays, found {len(set(names))}')
+    return dict(zip((name.partition(':')[2] or name for name in names), arrays, strict=True))
+
+
+class _Reader:
+    """The rest of the file; whatever is taken must be there."""
+
+    def __init__(self, content, path):
+        self.content, self.path, self.position = content, path, 0
+
+    def take(self, layout):
+        return struct.unpack(layout, self._bytes(struct.calcsize(layout)))
+
+    def count(self, number):
+        """int: How many items follow, which takes at least a byte for each."""
+        if number > len(self.content) - self.position:
+            self._refuse(f'{number} items are announced')
+        return number
+
+    def text(self, length):
+        return self._bytes(length).decode('utf-8', 'replace')
+
+    def array(self):
+        magic, storage, num_dims = self.take('<III')
+        if magic != ARRAY_MAGIC or storage != 0 or num_dims > MOST_DIMENSIONS:
+            raise WeightsError(f'{self.path}: expected a dense array at byte {self.position - 12}, got magic '
+                               f'{magic:#x}, storage {storage}, {num_dims} dimensions')
+        shape = self.take(f'<{num_dims}Q')
+        *_, kind = self.take('<III')
+        if kind not in DTYPES:
+            raise WeightsError(f'{self.path}: expected floating-point numbers, got kind {kind}')
+        numbers = self._bytes(math.prod(shape) * DTYPES[kind].itemsize)
+        return np.frombuffer(numbers, DTYPES[kind]).reshape(shape)
+
+    def _bytes(self, number):
+        if number > len(self.content) - self.position:
+            self._refuse(f'{number} bytes are announced')
+        self.position += number
+        return self.content[self.position - number:self.position]
+
+    def _refuse(self, found):
+        raise WeightsError(f'{self.path}: it is truncated or damaged: at byte {self.position} of {len(self.content)} '
+                           f'{found}; fetch it again')
+
 
 # Names in the authors' file: blocks b1 to b3 of residual blocks b1 to b3 and fusions c1 to c3, and fusions around them.
 LAYERS = {r'entry': 'conv_first', r'exit': 'conv_last', r'c(\d)\.body\.0': 'body.fusions.{0}',

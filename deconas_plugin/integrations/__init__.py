@@ -1,1 +1,0 @@
-"""DeCoNASNet in other projects' tools. Nothing here is imported unless asked for."""

@@ -1,0 +1,154 @@
+"""Checks that the data an option file names is there, pairs up, and is not used for two purposes."""
+import itertools
+import re
+from pathlib import Path
+
+from deconas_plugin.data.images.reader import read_size
+from deconas_plugin.data.pairs import check_pair, image_name, list_pairs
+from deconas_plugin.data.patch_options import PatchOptions
+from deconas_plugin.errors import DataError, DeCoNASError, OptionError
+from deconas_plugin.files.paths import tool_command
+from deconas_plugin.options.trial import try_dataset, try_metrics
+
+PAIRED = ('DeCoNASPatchDataset', 'PairedImageDataset')
+# Files of a training set that are opened to see their sizes: about a second.
+MOST_FILES = 5000
+# Of an epoch: their order is drawn at once.
+MOST_SAMPLES = 10**8
+
+
+def check_data(opt, task):
+    """Check all datasets of an option file, and the metrics on images as small as the smallest of them.
+
+    Args:
+        opt (dict): Options whose sections and types have been checked.
+        task (str): 'search', 'train' or 'test'.
+
+    Raises:
+        DataError: Data is missing, empty, or does not pair up; the message gives the command that prepares it.
+        OptionError: One image serves two purposes, or a metric gives no number for such images.
+    """
+    datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
+    if task == 'search':
+        datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
+    images = {name: _check_dataset(name, dataset, opt) for name, dataset in datasets.items()}
+    learnt_from = [name for name in datasets if name in ('datasets.train', 'search.reward.dataset')]
+    for first in learnt_from:
+        for second in datasets:
+            # Validation sets may overlap each other; what is learnt from may overlap nothing.
+            if first != second and (both := images[first] & images[second]):
+                folder, image = min(both)
+                raise OptionError(f'{second}: expected other images than {first}, but both read {image} of {folder}; '
+                                  'choose different ones with keys, for example keys: 0001-0750 and keys: 0751-0800')
+    if metrics := (opt.get('val') or {}).get('metrics'):
+        try_metrics(metrics, _smallest_side(opt))
+
+
+def _check_dataset(name, dataset, opt):
+    """set[tuple[str, str]]: Folder and name of every image of a dataset."""
+    scale = opt['scale']
+    check_roots(name, dataset, scale)
+    images, count = paired_images(name, dataset, scale) if dataset['type'] in PAIRED else (set(), None)
+    phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
+    if dataset['type'] == 'DeCoNASPatchDataset':
+        channels = {'num_in_ch': 3, 'num_out_ch': 3}
+    else:
+        lq, gt, count = try_dataset(dataset, phase, name, scale)
+        channels = {'num_in_ch': len(lq), 'num_out_ch': len(lq if gt is None else gt)}
+    for key, found in channels.items():
+        if (expected := opt['network_g'].get(key, 3)) != found and opt['network_g'].get('pretrained') is None:
+            raise OptionError(f'network_g.{key}: expected {found}, as many channels as the images of {name} have, '
+                              f'got {expected}')
+    if name == 'datasets.train':
+        _check_epoch(dataset, count, opt['num_gpu'])
+    return images
+
+
+def check_roots(name, dataset, scale):
+    """Check that the folders and databases of a dataset are there.
+
+    Raises:
+        DataError: One is not; the message gives the command that prepares it.
+    """
+    for key in ('dataroot_gt', 'dataroot_lq'):
+        if dataset.get(key) is not None and not Path(dataset[key]).expanduser().exists():
+            raise DataError(f'{name}.{key}: {dataset[key]} does not exist; prepare it: {_command(dataset, scale)}')
+
+
+def _check_epoch(dataset, count, num_gpu):
+    samples = count * dataset['dataset_enlarge_ratio']
+    batch = dataset['batch_size_per_gpu'] * (num_gpu if isinstance(num_gpu, int) and num_gpu else 1)
+    if samples < batch:
+        raise OptionError('datasets.train.dataset_enlarge_ratio: expected an epoch of at least one batch, '
+                          f'{batch} samples, got {samples}; raise it')
+    if samples > MOST_SAMPLES:
+        raise OptionError(f'datasets.train.dataset_enlarge_ratio: expected an epoch of at most {MOST_SAMPLES:,} '
+                          f'samples, got {samples:,}; lower it')
+
+
+def pair_options(name, dataset, scale):
+    """PatchOptions: Those of a dataset of pairs, as far as sizes and pairing depend on them."""
+    phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
+    # That is not on the colours that PairedImageDataset, and it alone, can convert to.
+    others = {} if dataset['type'] == 'DeCoNASPatchDataset' else {'color': 'rgb'}
+    return PatchOptions.from_opt({**dataset, 'phase': phase, 'scale': scale, **others})
+
+
+def paired_images(name, dataset, scale):
+    """tuple[set, int]: Folder and name of every image, and the number of samples."""
+    options = pair_options(name, dataset, scale)
+    try:
+        lq, gt, _, paths = list_pairs(options)
+        is_lmdb = options.backend == 'lmdb'
+        sizes = zip(lq.sizes, gt.sizes, strict=True) if is_lmdb else _file_sizes(lq, gt, options.phase)
+        for (lq_size, gt_size), path in zip(sizes, paths, strict=False):
+            if lq_size and gt_size:
+                check_pair(lq_size, gt_size, path, options)
+    except DeCoNASError as error:
+        raise type(error)(f'{name}: {error}') from error
+    root = str(Path(dataset['dataroot_gt']).expanduser().resolve())
+    return {(root, image_name(Path(path).stem)) for path in paths}, len(paths)
+
+
+def _smallest_side(opt):
+    """int | None: The smallest side of the images that a run validates or tests, HR pixels; None if it is unknown."""
+    sides = []
+    for phase, dataset in opt['datasets'].items():
+        if phase != 'train' and dataset['type'] in PAIRED:
+            options = PatchOptions.from_opt({**dataset, 'phase': 'val', 'scale': opt['scale'], 'color': 'rgb'})
+            lq, *_ = list_pairs(options)
+            sizes = lq.sizes if options.backend == 'lmdb' else map(read_size, lq.paths)
+            sides += [opt['scale'] * min(size) for size in sizes]
+    return min(sides, default=None)
+
+
+def _file_sizes(lq, gt, phase):
+    """Iterator over the sizes of pairs of files; of training images, of which there may be many, only the first.
+
+    Raises:
+        DataError: One cannot be read. A broken training image is the dataset's to skip or to report.
+    """
+    if phase != 'train':
+        return ((read_size(lq_path), read_size(gt_path))
+                for lq_path, gt_path in zip(lq.paths, gt.paths, strict=True))
+    pairs = itertools.islice(zip(lq.paths, gt.paths, strict=True), MOST_FILES)
+    return (tuple(_size_or_none(path) for path in pair) for pair in pairs)
+
+
+def _size_or_none(path):
+    try:
+        return read_size(path)
+    except DataError:
+        return None
+
+
+def _command(dataset, scale):
+    """str: The command that prepares a dataset of BasicSR's usual layout."""
+    root = Path(dataset.get('dataroot_gt') or dataset['dataroot_lq'])
+    prepare = tool_command('prepare-data')
+    if 'sample_photos' in root.parts:
+        return f'{prepare} --sample-photos --scale {scale}'
+    if root.suffix == '.lmdb':
+        name = re.split(r'_train|_reward|_val', root.stem)[0]
+        return f'{prepare} --hr FOLDER_OF_HR_IMAGES --scale {scale} --name {name} --out {root.parent}'
+    return f'{prepare} --test-set --hr FOLDER_OF_{root.parent.name.upper()} --scale {scale} --name {root.parent.name}'

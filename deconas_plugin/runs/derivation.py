@@ -1,0 +1,154 @@
+"""The derivation as the tools run it: score, choose, write, show."""
+import hashlib
+import json
+import time
+from dataclasses import replace
+
+from rich.console import Console
+from rich.table import Table
+
+from deconas_plugin.cost.pareto import pareto_front
+from deconas_plugin.files.paths import shown, tool_command, typed
+from deconas_plugin.files.pieces import Results
+from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.search.alone import TRAIN_KEYS
+from deconas_plugin.search.derive import Budget, DerivationFiles, derive
+from deconas_plugin.search.halving import Halving, HalvingOptions
+from deconas_plugin.search.reward import RewardSignal, Score, block_gain
+from deconas_plugin.space.genotype import Genotype
+
+SHOWN = 5
+
+
+def run_derivation(folder,
+                   name='derived',
+                   iteration=None,
+                   num_samples=None,
+                   max_params=None,
+                   max_mult_adds=None,
+                   max_latency=None,
+                   latency_table=None,
+                   halving=None):
+    """Derive a network from a search and write its files.
+
+    Args:
+        folder (str | Path): Experiment folder of the search.
+        name (str): Folder for the files, inside it.
+        iteration (int | None): Which checkpoint. Default: the latest.
+        num_samples (int | None): Genotypes to sample. Default: as in the search's options.
+        max_params, max_mult_adds, max_latency (float | None): Budget. Default: as in the search's options.
+        latency_table (str | None): File of tools/latency.py. Default: as in the search's options.
+        halving (HalvingOptions | None): Train the best candidates on and halve them. Default: as in the search's
+            options.
+
+    Returns:
+        DerivationFiles: What was written.
+
+    Raises:
+        DeCoNASError: There is no such search, nothing keeps within the budget, or the rungs do not fit.
+    """
+    started = time.time()
+    experiment = SearchExperiment(folder, iteration, latency_table)
+    options = experiment.opt['derive']
+    num_samples = options['num_samples'] if num_samples is None else num_samples
+    limits = {'max_params': max_params, 'max_mult_adds': max_mult_adds, 'max_latency': max_latency}
+    budget = Budget(**{key: options.get(key) if limit is None else limit for key, limit in limits.items()})
+    if halving is None and options.get('halving'):
+        halving = HalvingOptions(**options['halving'])
+    if halving:
+        halving.check(experiment.opt, num_samples)
+
+    def scored():
+        scores = derive(experiment.strategy, experiment.reward, experiment.reward_set, experiment.counter, num_samples,
+                        budget, experiment.opt['search']['reward']['batch_size'], experiment.opt['manual_seed'])
+        return scores, _signal(experiment, scores)
+
+    if halving:
+        results = _results(experiment, {'num_samples': num_samples, **vars(budget), **vars(halving)})
+        # Kept as well, as scoring takes its time.
+        scores, signal = _read(results.get('candidates', lambda: _plain(*scored())), experiment)
+        halved = Halving(experiment, halving, results)
+        rungs, state = halved.run(scores), halved.state
+        best = rungs[-1].scores
+        title = f'Derived by halving {len(rungs[0].scores)} candidates: the first, after {rungs[-1].steps} steps alone'
+    else:
+        (scores, signal), rungs, state = scored(), [], None
+        best, title = scores, f'Derived: the best of {len(scores)} candidates is the first'
+    files = DerivationFiles(experiment, name)
+    measures = options.get('front') or experiment.strategy.measures or ['mult_adds']
+    front = pareto_front(scores, experiment.counter, list(measures))
+    files.write(best[0], front, {
+        'search': experiment.opt['name'],
+        'checkpoint': experiment.iteration,
+        'candidates': len(scores),
+        'reward_patches': len(experiment.reward_set),
+        **({f'psnr_{key}': round(value, 5) for key, value in signal.figures().items()} if signal else {}),
+        **({'halving_candidates': len(rungs[0].scores), 'halving_steps': rungs[-1].steps} if rungs else {}),
+        **vars(budget),
+        'manual_seed': experiment.opt['manual_seed'],
+        'seconds': round(time.time() - started, 1),
+    }, state, rungs)
+    _show(title, best, front, experiment.counter, files, signal)
+    return files
+
+
+def _results(experiment, settings):
+    """Results: Of one halving; other weights or settings have a folder of their own."""
+    train = {key: experiment.opt['train'].get(key) for key in TRAIN_KEYS}
+    settings = {'weights': experiment.digest, 'train': train, 'manual_seed': experiment.opt['manual_seed'], **settings}
+    if experiment.counter.latency_table:  # prices and budgets are by it, and it may be another next time
+        settings['latency_table'] = _digest(experiment.counter.latency_table.milliseconds)
+    folder = experiment.folder / 'halving' / _digest(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Results(folder, settings)
+
+
+def _digest(value):
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _plain(scores, signal):
+    """dict: Scores and their signal as JSON holds them."""
+    return {'scores': [[str(score.genotype), score.psnr, score.penalties] for score in scores],
+            'signal': signal and vars(signal)}
+
+
+def _read(plain, experiment):
+    scores = [Score(Genotype.from_text(experiment.supernet.space, text), psnr, penalties)
+              for text, psnr, penalties in plain['scores']]
+    return scores, plain['signal'] and RewardSignal(**plain['signal'])
+
+
+def _signal(experiment, scores):
+    """RewardSignal | None: Of the candidates, on the whole reward set."""
+    signal = RewardSignal.of(scores)
+    if signal is None:
+        return None
+    batches = list(experiment.reward_set.batches(experiment.opt['search']['reward']['batch_size']))
+    return replace(signal, block_gain=block_gain(experiment.reward, scores[:1], batches))
+
+
+def _show(title, scores, front, counter, files, signal):
+    console = Console()
+    if signal and not signal.ranks:
+        console.print(f'{signal.warning}.', style='yellow', soft_wrap=True)
+    console.print(_table(title, scores[:SHOWN], counter))
+    console.print(_table('Pareto front of shared weights, cheapest first', front, counter))
+    console.print(f'Genotype and weights: {shown(files.genotype.parent)}', soft_wrap=True)
+    console.print('Next, train the derived network, then test it:', soft_wrap=True)
+    for tool, options in (('train', files.train_options), ('test', files.test_options)):
+        console.print(f'  {tool_command(tool)} -opt {typed(options)}', soft_wrap=True)
+
+
+def _table(title, scores, counter):
+    table = Table(title=title)
+    columns = ['Genotype', 'Params', 'Mult-Adds @720p', 'Reward (dB)', 'PSNR (dB)']
+    columns += ['Latency (ms)'] if counter.latency_table else []
+    for column in columns:
+        table.add_column(column, justify='left' if column == 'Genotype' else 'right', overflow='fold')
+    for score in scores:
+        cost = counter.count(score.genotype)
+        table.add_row(str(score.genotype), f'{cost.params:,}', f'{cost.mult_adds / 1e9:.2f} G',
+                      f'{score.reward:.3f}', f'{score.psnr:.3f}',
+                      *([f'{cost.latency:.1f}'] if counter.latency_table else []))
+    return table

@@ -1,1 +1,0 @@
-"""Upscaling the images of a user: files in, files out."""

@@ -1,0 +1,70 @@
+"""Whether ``--backend auto`` chooses well: its time beside that of every backend."""
+from contextlib import ExitStack
+from functools import partial
+from itertools import product
+from statistics import median
+
+import numpy as np
+
+from deconas_plugin.data.images.photo import Photo
+from deconas_plugin.files.zoo import load_zoo
+from deconas_plugin.inference.backends import installed_backends
+from deconas_plugin.inference.upscaler import Upscaler
+from deconas_plugin.machine.timing import OwnProcess, in_turns, ratio
+from tools.lab.speed.results import Work
+
+SIZES = ((180, 320), (360, 640), (720, 1280))  # of the LR image, height and width
+
+
+class Upscaling:
+    """Images of random pixels in a backend, as ``deconas upscale`` runs them: large ones in tiles.
+
+    Args:
+        device (torch.device): Where.
+        backend, weights, precision (str): As :class:`Upscaler` takes them.
+    """
+
+    def __init__(self, device, backend, weights, precision):
+        self._upscaler = Upscaler(weights, str(device), precision, backend=backend)
+
+    def __call__(self, height, width):
+        pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        self._upscaler.upscale(Photo(pixels))
+
+    def backend(self, height, width):
+        """str: The name of the one that runs images of this size."""
+        return self._upscaler.backend.for_size(height, width).name
+
+
+def auto_speed(device, precisions, rounds, networks=None, sizes=SIZES):
+    """Work: Time of ``auto`` over that of the best backend, for networks of the zoo and sizes of the LR image.
+
+    Only one network is in memory at a time, in a process for each backend.
+
+    Args:
+        device (torch.device): Where.
+        precisions (list[str]): Which.
+        rounds (int): How often.
+        networks (list[str] | None): Names in the model zoo. Default: what ``deconas upscale`` takes for each scale.
+        sizes (tuple[tuple[int]]): Heights and widths.
+
+    Raises:
+        WeightsError: The zoo has no such network.
+    """
+    zoo = load_zoo()
+    networks = networks or [zoo.best(scale) for scale in zoo.scales]
+    for network in networks:
+        zoo.weights(network)
+    figures = {}
+    for network, precision in product(networks, precisions):
+        names = installed_backends(device, precision)
+        with ExitStack() as stack:
+            runs = {name: stack.enter_context(OwnProcess(Upscaling, device, backend=name, weights=network,
+                                                         precision=precision)) for name in ('auto', *names)}
+            for size in sizes:
+                times = in_turns({name: partial(run, *size) for name, run in runs.items()}, rounds, seconds=20)
+                best = min(names, key=lambda name: median(times[name]))
+                chosen = runs['auto'].ask('backend', *size)
+                figures[f'{network}, {size[1]}x{size[0]}, {precision}: auto ({chosen}) / best ({best})'] = ratio(
+                    times['auto'], times[best])
+    return Work('The choice of --backend auto', figures=figures)

@@ -1,0 +1,233 @@
+"""What searches are worth in the end: the networks that they find, all trained alone to the same length."""
+import copy
+import hashlib
+import json
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from basicsr.data import build_dataset
+from basicsr.metrics import calculate_psnr
+from basicsr.utils import tensor2img
+from rich.console import Console
+
+from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.errors import DeCoNASError, Interrupted
+from deconas_plugin.files.atomic import save_text
+from deconas_plugin.files.pieces import Results
+from deconas_plugin.machine.timing import Deadline
+from deconas_plugin.options.trial import check_network_builds
+from deconas_plugin.runs.pipeline import checked_options
+from deconas_plugin.search.alone import AloneTraining, check_trains_alone
+from deconas_plugin.search.derive import derive
+from deconas_plugin.search.halving import Halving
+from deconas_plugin.search.reward import Score
+from deconas_plugin.search.strategy import STRATEGIES
+from deconas_plugin.space.genotype import Genotype
+from tools.lab.study.compare_strategies import fresh_strategy, search_steps
+from tools.lab.study.finals_report import finals_table
+from tools.lab.study.supernets import trained_supernet
+
+OF_STRATEGIES = (None, 'strategy', 'uniform_warmup')
+
+
+class Finals:
+    """A study of spaces and strategies, with and without halving, in a folder; resumable piece by piece.
+
+    For every space and seed a supernet is trained, on which every strategy searches and derives; the network that
+    it finds is trained alone. Genotypes of its weight steps are uniform, or what ``search.weight_sampling`` says
+    where that asks no strategy. Compute is equal in genotypes trained, which is weight steps where one is trained
+    in each: where the derivation halves, its supernet trains for so many less. Networks are chosen on the reward
+    set and compared on the validation images, which nothing else sees.
+
+    Args:
+        opts (list[str | Path]): Option files of searches; each is a space, named as its file.
+        output (str | Path): Folder of the study.
+        final_steps (int): Weight steps of every network that was found.
+        strategies (list[str]): Names; of the one that a file uses its keywords hold, of others the defaults.
+        seeds (int): Each has supernets, searches and trainings of its own.
+        budget (int): Scored genotypes of a search, a multiple of ``search.num_samples``.
+        candidates (int): Genotypes that its derivation scores.
+        supernet_steps (int): Genotypes that a supernet and, where there is one, a halving train, counted by step.
+        halving (HalvingOptions | None): Every search is derived without and with it.
+        limits (Budget): What a network may cost.
+        inherit (bool): Networks start from the weights of the derivation rather than anew.
+        max_minutes (float | None): No new piece begins after this long, and no training of a supernet goes on.
+
+    Raises:
+        DeCoNASError: Options or data cannot be used, or the folder holds a study of other settings.
+    """
+
+    def __init__(self, opts, output, final_steps, strategies, seeds, budget, candidates, supernet_steps, halving,
+                 limits, inherit=False, max_minutes=None):
+        self.output, self.seeds, self.strategies = Path(output), range(seeds), list(dict.fromkeys(strategies))
+        self.final_steps, self.budget, self.candidates = final_steps, budget, candidates
+        self.supernet_steps, self.halving, self.limits, self.inherit = supernet_steps, halving, limits, inherit
+        self.opts = {Path(path).stem: checked_options('search', path, also=check_trains_alone) for path in opts}
+        if len(self.opts) < len(opts):
+            raise DeCoNASError('-opt: expected files of different names, which are those of the spaces, got '
+                               f'{", ".join(map(str, opts))}')
+        self._check()
+        settings = dict(final_steps=final_steps, budget=budget, candidates=candidates, supernet_steps=supernet_steps,
+                        inherit=inherit, halving=halving and vars(halving), **vars(limits))
+        # More seeds, strategies and spaces continue a study; everything else would make its pieces incomparable.
+        self.results = {space: Results(self.output / space, dict(options=opt, **settings))
+                        for space, opt in self.opts.items()}
+        self.deadline = Deadline(max_minutes)
+        self._experiments = {}
+
+    def _check(self):
+        for name in self.strategies:
+            if name not in STRATEGIES.module_dict:
+                raise DeCoNASError(f'--strategies: expected some of {", ".join(STRATEGIES.module_dict)}, got {name}')
+        if self.halving and self.halving_steps >= self.supernet_steps:
+            raise DeCoNASError(f'--halving: expected fewer weight steps than --supernet-steps ({self.supernet_steps}), '
+                               f'of which they are taken, got {self.halving_steps}')
+        for space, opt in self.opts.items():
+            if self.halving:
+                self.halving.check(opt, self.candidates - 1)
+            if self.budget % opt['search']['num_samples']:
+                raise DeCoNASError(f'--budget: expected a multiple of search.num_samples '
+                                   f'({opt["search"]["num_samples"]}, {space}), got {self.budget}')
+            if not any(phase.split('_')[0] == 'val' for phase in opt['datasets']):
+                raise DeCoNASError(f'datasets.val: missing ({space}); expected the images to compare networks on')
+            counter = ComplexityCounter.of(check_network_builds(opt['network_g'], 'network_g'))
+            smallest = counter.count(counter.nothing)
+            if not self.limits.allows(smallest):
+                raise DeCoNASError(f'{space}: nothing keeps within {self.limits}; the smallest network of the space '
+                                   f'has {smallest.params:,} params and {smallest.mult_adds / 1e9:.1f} G Mult-Adds '
+                                   '@720p')
+
+    @property
+    def halving_steps(self):
+        """int: Weight steps of a halving with all of its candidates."""
+        return sum(size * steps for size, steps in self.halving.plan(self.halving.candidates)) if self.halving else 0
+
+    def run(self):
+        """Compute what is missing, as far as the time allows; tables hold what is complete.
+
+        Returns:
+            bool: Whether the study is complete.
+        """
+        runs = [(seed, space, strategy, halved) for seed in self.seeds for space in self.opts
+                for halved in ([False, True] if self.halving else [False]) for strategy in self.strategies]
+        supernets = len(self.seeds) * len(self.opts) * (1 + bool(self.halving))
+        steps = supernets * self.supernet_steps + len(runs) * (self.final_steps + self.halving_steps)
+        Console().print(f'{len(runs)} searches, {supernets} supernets: at most {steps:,} weight steps', soft_wrap=True)
+        found = []
+        for number, run in enumerate(runs, 1):
+            try:
+                found.append(self._row(*run))
+            except Interrupted as interrupted:
+                if interrupted.signum > 0:
+                    raise
+                self._report(found)
+                Console().print(f'{number - 1} of {len(runs)} searches are done; the same command continues.')
+                return False
+            row = found[-1]
+            Console().print(f'{number}/{len(runs)} seed {row["seed"]}, {row["space"]}, {row["strategy"]}'
+                            f'{", halved" * row["halved"]}: {row["genotype"]}  {row["psnr"]:.3f} dB', soft_wrap=True)
+        self._report(found)
+        return True
+
+    def _row(self, seed, space, strategy, halved):
+        """dict: One search and what became of its network."""
+        results, key = self.results[space], f'{strategy}_{seed}'
+        suffix = '_halved' if halved else ''
+        searched = self._piece(results, f'search_{key}{suffix}', lambda: self._search(seed, space, strategy, halved))
+        text, halve = searched['scores'][0][0], None
+        if halved:
+            def halve():
+                return self._halve(seed, space, strategy, searched)
+            text = self._piece(results, f'halving_{key}', lambda: str(halve()[0].genotype))
+        # Where networks start anew, what another search of this seed has found too is trained once.
+        origin = f'{strategy}{suffix}' if self.inherit else hashlib.sha256(text.encode()).hexdigest()[:12]
+        trained = self._piece(results, f'final_{origin}_{seed}', lambda: self._train(seed, space, text, halve))
+        return dict(seed=seed, space=space, strategy=strategy, halved=halved, genotype=text, **searched['costs'][text],
+                    **trained)
+
+    def _piece(self, results, name, compute):
+        if self.deadline.is_over and not results.has(name):
+            raise Interrupted('', 0)
+        return results.get(name, compute)
+
+    def _experiment(self, seed, space, halved):
+        """SearchExperiment: A supernet; with a halving to come, one of fewer steps."""
+        search_opt = self.opts[space]['search']
+        sampling = search_opt.get('weight_sampling')
+        changes = {'weight_sampling': 'uniform' if sampling in OF_STRATEGIES else sampling}
+        steps = self.supernet_steps - (self.halving_steps if halved else 0)
+        steps = max(steps // search_opt.get('genotypes_per_step', 1), 1)
+        name = f'supernet_{steps}_{seed}'
+        if self._experiments.get('name') != (space, name):
+            trained = (self.output / space / 'experiments' / name / 'models' / 'net_g_latest.pth').exists()
+            if self.deadline.is_over and not trained:
+                raise Interrupted('', 0)
+            self._experiments = {'name': (space, name), 'experiment': trained_supernet(
+                self.opts[space], self.output / space, name, steps, seed, changes, self.deadline.minutes_left)}
+        return self._experiments['experiment']
+
+    def _search(self, seed, space, strategy_name, halved):
+        """dict: ``scores`` of the candidates, best first, each genotype, PSNR and reward, and their ``costs``."""
+        experiment = self._experiment(seed, space, halved)
+        search_opt = experiment.opt['search']
+        options = search_opt['strategy']
+        options = options if options['type'] == strategy_name else {'type': strategy_name}
+        strategy = fresh_strategy(experiment, options, seed)
+        reward = copy.copy(experiment.reward)
+        if strategy.measures:
+            reward.penalty = _no_penalty
+        for _ in search_steps(experiment, strategy, reward, self.budget, search_opt['num_samples'], seed):
+            pass
+        scores = derive(strategy, reward, experiment.reward_set, experiment.counter, self.candidates - 1, self.limits,
+                        search_opt['reward']['batch_size'])
+        return {'scores': [[str(score.genotype), score.psnr, score.reward] for score in scores],
+                'costs': {str(score.genotype): experiment.counter.count(score.genotype).figures()
+                          for score in scores}}
+
+    def _halve(self, seed, space, strategy, searched):
+        """tuple[Score, dict]: The winner, and its weights; what is trained already is not trained again."""
+        experiment = self._experiment(seed, space, halved=True)
+        scores = [Score(Genotype.from_text(experiment.supernet.space, text), psnr, {'all': psnr - reward})
+                  for text, psnr, reward in searched['scores']]
+        penalties = {score.genotype: score.penalties for score in scores}
+        halving = Halving(experiment, self.halving, Results(self.output / space / 'halving' / f'{strategy}_{seed}', {}))
+        halving.penalty = penalties.get
+        return halving.run(scores)[-1].scores[0], halving.state
+
+    def _train(self, seed, space, text, halve):
+        """dict: ``psnr`` on the validation images and ``reward_psnr`` on the reward set, dB."""
+        experiment = self._experiment(seed, space, halved=halve is not None)
+        genotype, training = Genotype.from_text(experiment.supernet.space, text), AloneTraining(experiment, seed)
+        net = training.inherited(genotype) if self.inherit else training.fresh(genotype)
+        if self.inherit and halve:
+            net.load_state_dict(halve()[1])
+        training.train(net, self.final_steps)
+        return {'psnr': validation_psnr(experiment, net), 'reward_psnr': training.score(net)}
+
+    def _report(self, rows):
+        if not rows:
+            return
+        text = finals_table(rows, self.final_steps)
+        save_text(text, self.output / 'finals.md')
+        save_text(json.dumps(rows, indent=1), self.output / 'finals.json')
+        Console().print(text, soft_wrap=True)
+
+
+@torch.no_grad()
+def validation_psnr(experiment, net):
+    """float: Mean PSNR over all validation images of a search's options, on luma, without a border of scale pixels."""
+    scale, psnrs = experiment.opt['scale'], []
+    for phase, options in experiment.opt['datasets'].items():
+        if phase.split('_')[0] != 'val':
+            continue
+        dataset = build_dataset({**options, 'phase': 'val', 'scale': scale})
+        for index in range(len(dataset)):
+            sample = dataset[index]
+            sr = net.eval()(sample['lq'][None].to(experiment.device))
+            psnrs.append(calculate_psnr(tensor2img(sr), tensor2img(sample['gt']), scale, test_y_channel=True))
+    return float(fmean(psnrs))
+
+
+def _no_penalty(genotype):
+    return {}

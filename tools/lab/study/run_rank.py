@@ -1,0 +1,159 @@
+"""The yardstick of one search, as tools/rank.py runs it."""
+import json
+import math
+from itertools import accumulate
+from pathlib import Path
+from statistics import fmean
+
+from rich.console import Console
+
+from deconas_plugin.files.atomic import save_text
+from deconas_plugin.files.pieces import Results
+from deconas_plugin.machine.timing import Deadline
+from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.search.alone import TRAIN_KEYS, AloneTraining, check_trains_alone
+from tools.lab.study.rank import predictors, shared_psnr, stratified_genotypes, train_alone, train_on
+from tools.lab.study.report import plot_ranks, yardstick_table
+from tools.lab.study.statistics import yardstick
+
+AUTO = 'auto'
+FIRST_STEPS = 250  # of a search for the length from which on seeds agree
+ENOUGH = 0.7  # Kendall's tau between seeds
+
+
+def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, seeds=2, max_steps=4000,
+             warm_steps=(20, ), max_minutes=None):
+    """Rank networks by training alone, and see how well the seeds agree with each other and cheaper rankings with them.
+
+    Args:
+        folder (str | Path): Experiment folder of a search.
+        output (str | Path | None): Folder for the results. Default: ``rank`` inside it.
+        num (int): Networks; fewer where the space has no more.
+        steps (int | str): Weight steps of each network alone; 'auto': 250, and twice as many until Kendall's tau
+            between seeds is at least :data:`ENOUGH`.
+        iteration (int | None): Checkpoint of the search. Default: the latest.
+        seed (int): Of the choice of networks; trainings have this one and those that follow it.
+        seeds (int): With how many each network is trained, at least 2.
+        max_steps (int): With 'auto', no longer than this.
+        warm_steps (list[int]): Parts of a training on from the shared weights, each measured as a predictor.
+        max_minutes (float | None): No new piece begins after this long.
+
+    Returns:
+        dict | None: As :func:`tools.lab.study.statistics.yardstick`, with ``steps``; None where time ran out.
+
+    Raises:
+        DeCoNASError: There is no such search, its data or loss is of no use here, or the folder holds results of
+            other settings.
+    """
+    experiment = SearchExperiment(folder, iteration)
+    output = Path(output or Path(folder, 'rank'))
+    check_trains_alone(experiment.opt)
+    results = Results(output, dict(num=num, seed=seed, **_searched(experiment)))
+    rank = Rank(experiment, results, stratified_genotypes(experiment.supernet.space, experiment.counter, num, seed),
+                range(seed, seed + seeds), list(warm_steps), max_minutes)
+    lengths = [steps]
+    if steps == AUTO:
+        lengths = [FIRST_STEPS * 2**i for i in range(math.ceil(math.log2(max(max_steps / FIRST_STEPS, 1))))]
+        lengths.append(max_steps)
+    rank.state_cost(lengths)
+    for length in lengths:
+        found = rank.measure(length)
+        if found is None:
+            return None
+        rank.report(found, length, output)
+        if found['seeds'][0] >= ENOUGH:
+            break
+    return {**found, 'steps': length}
+
+
+class Rank:
+    """Trains and compares, resumable piece by piece.
+
+    Args:
+        experiment (SearchExperiment): The search.
+        results (Results): Where pieces are kept.
+        genotypes (list[Genotype]): The networks.
+        seeds (range): Each trains all of them.
+        warm_steps (list[int]): As for :func:`run_rank`.
+        max_minutes (float | None): As for :func:`run_rank`.
+    """
+
+    def __init__(self, experiment, results, genotypes, seeds, warm_steps, max_minutes):
+        self.experiment, self.results, self.genotypes = experiment, results, genotypes
+        self.seeds, self.warm_steps = seeds, warm_steps
+        self.deadline = Deadline(max_minutes)
+        self.trainings = {seed: AloneTraining(experiment, seed) for seed in seeds}
+
+    def state_cost(self, lengths):
+        """Print how many weight steps are to come, and how long they take by a timed one of a middle network."""
+        warm = sum(self.warm_steps) * sum(not self.results.has(self._warm(i)) for i in range(len(self.genotypes)))
+        steps = warm + sum(length for length in lengths for seed in self.seeds for i in range(len(self.genotypes))
+                           if not self.results.has(self._alone(length, seed, i)))
+        if not steps:
+            return
+        seconds = self.trainings[self.seeds[0]].seconds_per_step(self.genotypes[len(self.genotypes) // 2])
+        longest = '' if len(lengths) == 1 else f'at most, up to {lengths[-1]:,} per network: '
+        Console().print(f'{len(self.genotypes)} networks, {len(self.seeds)} seeds: {longest}{steps:,} weight steps to '
+                        f'come, about {max(steps * seconds / 60, 1):.0f} minutes', soft_wrap=True)
+
+    def measure(self, length):
+        """dict | None: As :func:`yardstick`, for networks trained for ``length`` steps; None where time ran out."""
+        shared = self.results.get('shared', lambda: shared_psnr(self.experiment, self.genotypes))
+        pieces = [(self._warm(i), lambda i=i: train_on(self.trainings[self.seeds[0]], self.genotypes[i],
+                                                       self.warm_steps))
+                  for i in range(len(self.genotypes)) if self.warm_steps]
+        pieces += [(self._alone(length, seed, i), lambda seed=seed, i=i: train_alone(self.trainings[seed],
+                                                                                     self.genotypes[i], length))
+                   for i in range(len(self.genotypes)) for seed in self.seeds]
+        done = {}
+        for number, (name, compute) in enumerate(pieces, 1):
+            if self.deadline.is_over and not self.results.has(name):
+                Console().print(f'{number - 1} of {len(pieces)} pieces are done; the same command continues.')
+                return None
+            new = not self.results.has(name)
+            done[name] = self.results.get(name, compute)
+            if new:
+                Console().print(f'{number}/{len(pieces)} {name}: {_shown(done[name])}, shared '
+                                f'{shared[int(name.rpartition("_")[2])]:.3f} dB', soft_wrap=True)
+        alone = [[done[self._alone(length, seed, i)] for i in range(len(self.genotypes))] for seed in self.seeds]
+        predicted = predictors(self.genotypes, shared, self.experiment.counter)
+        for part, steps in enumerate(accumulate(self.warm_steps)):
+            predicted[f'shared weights + {steps} steps'] = [done[self._warm(i)][part]
+                                                            for i in range(len(self.genotypes))]
+        return {**yardstick(alone, predicted), 'alone': alone, 'predicted': predicted}
+
+    def report(self, found, length, output):
+        """Write and print what was found."""
+        num = len(self.genotypes)
+        text = yardstick_table(found, f'{num} networks, {length} steps alone, {len(self.seeds)} seeds', ENOUGH)
+        save_text(text, output / 'rank.md')
+        values = json.dumps({'steps': length, 'genotypes': [*map(str, self.genotypes)], **found}, indent=1)
+        save_text(values.replace('NaN', 'null'), output / 'rank.json')  # JSON knows no NaN
+        means = [fmean(psnrs) for psnrs in zip(*found['alone'], strict=True)]
+        plot_ranks(found['predicted']['shared weights'], means, found['predicted']['Mult-Adds'], output / 'rank.png')
+        Console().print(text, soft_wrap=True)
+
+    def _warm(self, index):
+        return f'warm_{"_".join(map(str, self.warm_steps))}_s{self.seeds[0]}_{index}'
+
+    @staticmethod
+    def _alone(length, seed, index):
+        return f'alone_{length}_s{seed}_{index}'
+
+
+def _shown(value):
+    return ', '.join(f'{psnr:.3f} dB' for psnr in (value if isinstance(value, list) else [value]))
+
+
+def _searched(experiment):
+    """dict: What the pieces depend on: which weights are shared, and the options for scoring and training alone."""
+    opt, train = experiment.opt, experiment.opt['train']
+    return {
+        'weights': experiment.digest,
+        'scale': opt['scale'],
+        'manual_seed': opt['manual_seed'],
+        'network_g': opt['network_g'],
+        'datasets': {'train': opt['datasets']['train']},
+        'train': {key: train.get(key) for key in TRAIN_KEYS},
+        'search': {'reward': opt['search']['reward']},
+    }
