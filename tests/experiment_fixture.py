@@ -11,8 +11,7 @@ from basicsr.utils.matlab_functions import imresize
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.cost.count import ComplexityCounter
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 
 NUM_FEAT = 8
 

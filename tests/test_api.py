@@ -13,7 +13,7 @@ from small_run import small_search, write_options
 import deconas_plugin
 from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError, OptionError
 from deconas_plugin.inference.upscaler import Upscaler
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 
 TINY = {'num_feat': 8, 'num_block': 1, 'num_layer': 2}
 
@@ -263,6 +263,6 @@ def test_public_names_are_at_the_top():
     for name in deconas_plugin.__all__:
         assert callable(getattr(deconas_plugin, name)), name
     assert deconas_plugin.load is deconas_plugin.load_network
-    assert deconas_plugin.space.search_space.SearchSpace is SearchSpace  # the room is there too
+    assert deconas_plugin.space.genotype.SearchSpace is SearchSpace  # the room is there too
     with pytest.raises(AttributeError, match='serch'):
         deconas_plugin.serch  # noqa: B018

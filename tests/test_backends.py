@@ -16,10 +16,8 @@ from deconas_plugin.inference import auto
 from deconas_plugin.inference import backends as load
 from deconas_plugin.inference.backends import load_backend
 from deconas_plugin.inference.cache import CONTENTS, cache_key, cached_files
-from deconas_plugin.inference.tile_net import usual_tile
-from deconas_plugin.inference.tiling import receptive_radius, upscale_tiled
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.inference.tiling import receptive_radius, upscale_tiled, usual_tile
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 
 RUNTIMES = ('openvino', 'onnxruntime')
 # Height and width: around the sizes of kernels, borders and tiles, none of them even in both.

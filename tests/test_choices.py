@@ -19,8 +19,8 @@ from deconas_plugin.formats.convert import convert
 from deconas_plugin.inference.tiling import upscale_tiled
 from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.space.choices import ACTIVATIONS, ATTENTIONS
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SPACES, SearchSpace
+from deconas_plugin.space.genotype import Genotype, SearchSpace
+from deconas_plugin.space.spaces import SPACES
 from deconas_plugin.visual.bits import genotype_strip
 from deconas_plugin.visual.draw import draw_genotype
 

@@ -9,13 +9,12 @@ from test_archs import built_mult_adds, num_params
 from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.operations import OPERATIONS
-from deconas_plugin.cost.count import ComplexityCounter
+from deconas_plugin.cost.count import ComplexityCounter, Cost
 from deconas_plugin.cost.latency import LatencyTable, key, measure_latency, network_sizes
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.strategy import build_strategy
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 
 SPACE = SearchSpace()
 
@@ -52,6 +51,13 @@ def test_counting_takes_less_than_a_millisecond():
     for genotype in genotypes:
         counter.count(genotype)
     assert (time.process_time() - started) / len(genotypes) < 1e-3
+
+
+def test_costs_add_up_with_their_latency():
+    measured = Cost(1, 10, 0.5)
+    assert measured + Cost(2, 20, 0.25) == Cost(3, 30, 0.75)
+    assert measured * 3 == Cost(3, 30, 1.5)
+    assert (measured + Cost(2, 20)).figures() == {'params': 3, 'mult_adds': 30}
 
 
 def test_parts_of_the_published_network():

@@ -9,7 +9,7 @@ from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.reinforce import Reinforce
 from deconas_plugin.search.strategy import build_strategy
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 
 SPACES = [SearchSpace(), SearchSpace(search_fusion=True), SearchSpace(num_block=2, num_layer=2)]
 

@@ -14,7 +14,7 @@ from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.reinforce import Reinforce
 from deconas_plugin.search.reward import Score
 from deconas_plugin.search.strategy import RandomSearch
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 
 SPACE = SearchSpace(num_block=2, num_layer=2)
 COUNTER = ComplexityCounter(SPACE, num_feat=8)

@@ -16,8 +16,7 @@ from matplotlib.patches import Circle
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 from deconas_plugin.visual.bits import genotype_strip
 from deconas_plugin.visual.draw import draw_genotype
 from deconas_plugin.visual.draw_block import short_name

@@ -8,8 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.operations import OPERATIONS, DenseConv
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import PAPER_OPERATIONS, SearchSpace
+from deconas_plugin.space.choices import PAPER_OPERATIONS
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 
 
 def mult_adds(net, x):

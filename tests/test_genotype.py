@@ -4,8 +4,7 @@ import random
 import pytest
 
 from deconas_plugin.errors import GenotypeError
-from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype, SearchSpace
 
 PUBLISHED = NAMED_GENOTYPES['DeCoNASNet_x2']
 

@@ -6,7 +6,7 @@ import pytest
 from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.search.history import SearchHistory, read_history
 from deconas_plugin.search.reward import Score
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 from deconas_plugin.visual.experiment import Experiment
 
 SPACE = SearchSpace(num_block=1, num_layer=1)

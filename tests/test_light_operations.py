@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.archs.operations import OPERATIONS, build_operation
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 
 LIGHT = ('rep_conv3x3', 'bs_conv3x3', 'bs_conv7x7', 'gate_conv3x3')
 FEAT = 6

@@ -13,7 +13,7 @@ from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.nsga2 import NSGA2
 from deconas_plugin.search.strategy import RandomSearch
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 
 SPACE = SearchSpace()
 

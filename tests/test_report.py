@@ -16,8 +16,7 @@ from basicsr.utils.matlab_functions import imresize
 
 from deconas_plugin.errors import DataError
 from deconas_plugin.search.history import comparable
-from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype, SearchSpace
 from deconas_plugin.visual import report_sections
 from deconas_plugin.visual.bits import MAX_ROUNDS, probability_image, thin
 from deconas_plugin.visual.curves import MAX_POINTS, summarise

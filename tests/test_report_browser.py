@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deconas_plugin.archs.operations import OPERATIONS, Conv3x3
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 from deconas_plugin.visual.report import write_report
 from tests.experiment_fixture import add_images, add_inherited_weights, write_search
 

@@ -13,8 +13,7 @@ from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.errors import GenotypeError
 from deconas_plugin.search.sampling import WEIGHT_SAMPLING, WeightSampler
 from deconas_plugin.search.strategy import RandomSearch
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 
 
 @pytest.mark.parametrize('fusion', [False, True])

@@ -14,7 +14,7 @@ from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.strategy import STRATEGIES, build_strategy
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 
 SPACES = {30: SearchSpace(), 38: SearchSpace(search_fusion=True)}
 REINFORCE = dict(type='reinforce', lr=3e-3, baseline='leave_one_out', entropy_weight=0.2, normalize=True)

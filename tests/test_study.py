@@ -23,7 +23,7 @@ from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.runs.searched import SearchExperiment
 from deconas_plugin.search.alone import AloneTraining, reset_in_common
 from deconas_plugin.search.reward import Score
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 from deconas_plugin.training.schedules import learning_rate_factor
 from tools.lab.study import run_rank
 from tools.lab.study.compare_strategies import search_with

@@ -18,7 +18,7 @@ from deconas_plugin.cost.latency import LatencyTable, measure_latency, network_s
 from deconas_plugin.errors import OptionError, WeightsError
 from deconas_plugin.formats.convert import convert
 from deconas_plugin.inference.tiling import upscale_tiled
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 from deconas_plugin.visual.draw import draw_genotype
 
 LIGHT = dict(tail='light', residual='bicubic')

@@ -9,7 +9,7 @@ from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.forward import ChannelAttention
 from deconas_plugin.errors import OptionError
 from deconas_plugin.inference.tiling import ALL_VIEWS, receptive_radius, upscale_tiled
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 
 GREY_LEVEL = 1 / 255
 

@@ -10,7 +10,7 @@ from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.archs.load import load_network, load_state
 from deconas_plugin.errors import WeightsError
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import SearchSpace
 
 SMALL = dict(genotype='110 110100', num_block=2, num_layer=2, num_feat=8)
 

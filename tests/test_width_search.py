@@ -16,8 +16,7 @@ from deconas_plugin.errors import OptionError
 from deconas_plugin.options.check import check_options
 from deconas_plugin.options.read import load_options
 from deconas_plugin.runs.searched import SearchExperiment
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import write_report
 from tests.experiment_fixture import write_search

@@ -18,8 +18,7 @@ from deconas_plugin.machine.device import resolve_precision
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.sampling import WeightSampler
 from deconas_plugin.search.strategy import RandomSearch, build_strategy
-from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.genotype import Genotype, SearchSpace
 from tools.lab.study.rank import stratified_genotypes
 
 WIDTHS = (4, 8, 12, 16)

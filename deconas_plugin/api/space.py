@@ -10,7 +10,7 @@ from deconas_plugin.files.paths import option_file
 from deconas_plugin.options.read import load_options
 from deconas_plugin.options.trial import check_network_builds
 from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SPACES
+from deconas_plugin.space.spaces import SPACES
 from deconas_plugin.visual.draw import draw_genotype
 from deconas_plugin.visual.theme import to_svg
 

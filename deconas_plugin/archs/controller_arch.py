@@ -106,58 +106,49 @@ class DeCoNASController(nn.Module):
 
     def _log_probs(self, bits):
         """list[Tensor]: For every decision (n, its bits, 2), with the earlier decisions taken as in ``bits``."""
-        steps = self._slices()
+        decisions = self.space.decisions
         inputs = [self.start.expand(len(bits), -1)]
-        inputs += [self._embed(decision.kind, bits[:, step]) for decision, step in steps[:-1]]
+        inputs += [self._embed(decision.kind, bits[:, decision.place]) for decision in decisions[:-1]]
         hidden, _ = self.lstm(torch.stack(inputs, dim=1))
-        return [self._certain(self._head(decision.kind, step, hidden[:, index]), step, bits)
-                for index, (decision, step) in enumerate(steps)]
+        return [self._certain(self._head(decision, hidden[:, step]), decision, bits)
+                for step, decision in enumerate(decisions)]
 
     def _decide(self, choose, num_samples):
         """Tensor: (num_samples, num_bits): ``choose(log_probs, slice of bits)`` taken step by step."""
         x, state, chosen = self.start.expand(num_samples, -1), None, []
-        for decision, step in self._slices():
+        for decision in self.space.decisions:
             hidden, state = self.lstm(x.unsqueeze(1), state)
-            log_probs = self._head(decision.kind, step, hidden[:, 0])
-            chosen.append(choose(self._certain(log_probs, step, torch.cat(chosen, 1) if chosen else None), step))
+            log_probs = self._head(decision, hidden[:, 0])
+            before = torch.cat(chosen, 1) if chosen else None
+            chosen.append(choose(self._certain(log_probs, decision, before), decision.place))
             x = self._embed(decision.kind, chosen[-1])
         return torch.cat(chosen, dim=1)
 
-    def _slices(self):
-        """list[tuple[Decision, slice]]: Every decision with the place of its bits."""
-        slices, start = [], 0
-        for decision in self.space.decisions:
-            slices.append((decision, slice(start, start + decision.num_bits)))
-            start += decision.num_bits
-        return slices
-
-    def _head(self, kind, step, hidden):
-        logits = self.heads[kind](hidden).unflatten(-1, (-1, 2))
+    def _head(self, decision, hidden):
+        logits = self.heads[decision.kind](hidden).unflatten(-1, (-1, 2))
         if self.bit_bias:
-            bias = self.bit_bias * self.bias[step]
+            bias = self.bit_bias * self.bias[decision.place]
             logits = logits + torch.stack([-bias, bias], dim=-1)
         if self.tanh_constant is not None:
             logits = self.tanh_constant * torch.tanh(logits)
         return F.log_softmax(logits, dim=-1)
 
-    def _certain(self, log_probs, step, bits):
-        """Tensor: log_probs, (n, bits of a step, 2), with certainty about bits that mean nothing.
+    def _certain(self, log_probs, decision, bits):
+        """Tensor: log_probs, (n, bits of a decision, 2), with certainty about bits that mean nothing.
 
         Args:
-            step (slice): The step's bits.
-            bits (Tensor | None): (n, at least the bits before the step).
+            decision (Decision): Whose bits they are of.
+            bits (Tensor | None): (n, at least the bits before the decision's).
         """
-        if not self.space.has_sizes or step.start < self.space.num_choice_bits:
+        if not self.space.has_sizes or decision.start < self.space.num_choice_bits:
             return log_probs
         lives = torch.ones(log_probs.shape[:2], dtype=torch.bool, device=log_probs.device)
-        start = 0
-        for choice in self.space.choices:
-            place_values = 2**torch.arange(choice.num_bits - 1, -1, -1, device=bits.device)
-            place = (bits[:, start:start + choice.num_bits] * place_values).sum(1)
-            start += choice.num_bits
+        for choice, chosen in zip(self.space.choices, self.space.decisions, strict=False):
             if choice.kind in SIZES:
+                place_values = 2**torch.arange(choice.num_bits - 1, -1, -1, device=bits.device)
+                place = (bits[:, chosen.place] * place_values).sum(1)
                 sizes = torch.tensor(choice.values, device=bits.device)[place]
-                lives &= self.needs[step, SIZES.index(choice.kind)] <= sizes.unsqueeze(1)
+                lives &= self.needs[decision.place, SIZES.index(choice.kind)] <= sizes.unsqueeze(1)
         certain = torch.tensor([0.0, NEVER], dtype=log_probs.dtype, device=log_probs.device)
         return torch.where(lives.unsqueeze(-1), log_probs, certain)
 

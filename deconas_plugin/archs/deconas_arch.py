@@ -10,8 +10,8 @@ from deconas_plugin.archs.network_options import decode_genotype, decode_residua
 from deconas_plugin.archs.operation_weights import JoinedWeights
 from deconas_plugin.errors import WeightsError
 from deconas_plugin.registration import register_arch
+from deconas_plugin.space.choices import PAPER_OPERATIONS
 from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import PAPER_OPERATIONS
 
 
 @register_arch

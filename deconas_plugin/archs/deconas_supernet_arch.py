@@ -7,7 +7,7 @@ from deconas_plugin.archs.forward import DIV2K_RGB_MEAN, DeCoNASSkeleton, DenseB
 from deconas_plugin.archs.initial_weights import initialise
 from deconas_plugin.archs.operation_weights import ChannelSlicing, JoinedWeights, SlicedWeights
 from deconas_plugin.registration import register_arch
-from deconas_plugin.space.search_space import build_space, complete
+from deconas_plugin.space.spaces import build_space, complete
 
 
 @register_arch

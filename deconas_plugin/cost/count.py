@@ -8,7 +8,7 @@ does not divide the output, the LR image is the largest that fits (x3: 426x240).
 """
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
@@ -23,7 +23,7 @@ OUTPUT_SIZE_720P = (1280, 720)
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network, or a part of it, costs; costs add up.
+    """What a network, or a part of it, costs; costs add up, the latency too, where both have one.
 
     Attributes:
         params (int): Parameters that inference needs.
@@ -35,10 +35,12 @@ class Cost:
     latency: float = None
 
     def __add__(self, other):
-        return Cost(self.params + other.params, self.mult_adds + other.mult_adds)
+        known = None not in (self.latency, other.latency)
+        return Cost(self.params + other.params, self.mult_adds + other.mult_adds,
+                    self.latency + other.latency if known else None)
 
     def __mul__(self, times):
-        return Cost(self.params * times, self.mult_adds * times)
+        return Cost(self.params * times, self.mult_adds * times, self.latency and self.latency * times)
 
     def figures(self):
         """dict[str, float]: The costs that are known, by name."""
@@ -83,13 +85,9 @@ class ComplexityCounter:
 
     def count(self, genotype):
         """Cost: Of the network derived from a genotype; only what reaches its output."""
-        params = mult_adds = 0
         parts, num_feat = self.parts(genotype), genotype.width or self.num_feat
-        for part, times in parts.items():
-            cost = self._cost(num_feat, part)
-            params += cost.params * times
-            mult_adds += cost.mult_adds * times
-        return Cost(params, mult_adds, self.latency_table and self.latency_table.predict(parts, genotype.width))
+        total = sum((self._cost(num_feat, part) * times for part, times in parts.items()), Cost())
+        return replace(total, latency=self.latency_table and self.latency_table.predict(parts, genotype.width))
 
     @staticmethod
     def parts(genotype):

@@ -10,7 +10,7 @@ from deconas_plugin.options.check import option_keywords
 from deconas_plugin.options.schema import COMMON, LEAGUE_OPTIONS, REQUIRED, SEARCH_OPTIONS
 from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.strategy import STRATEGIES
-from deconas_plugin.space.search_space import SPACES
+from deconas_plugin.space.spaces import SPACES
 
 TITLES = {
     '': '## Top level',

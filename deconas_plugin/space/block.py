@@ -21,25 +21,28 @@ class BlockGenotype:
     activation: str = PAPER_ACTIVATION
 
     @classmethod
-    def from_decisions(cls, space, decisions, num_layer, attention, activation):
-        """Read the decisions of one block.
+    def from_bits(cls, space, bits, block, num_layer, attention, activation):
+        """Read what bits say of one block.
 
         Args:
-            space (SearchSpace): Which it belongs to.
-            decisions (list[tuple[int]]): The bits of ``space.block_decisions``.
+            space (SearchSpace): Which they belong to.
+            bits (tuple[int]): Those of a whole genotype.
+            block (int): Whose decisions count.
             num_layer (int): Layers that it has, of as many as the space's decisions are about.
             attention, activation (str): Of its layers.
         """
-        layers, start = [], 0
-        for layer in range(num_layer):
-            connections = decisions[start:start + layer + 1]
-            start += layer + 1
-            layers.append(
-                tuple(
-                    tuple(feature for feature, bits in enumerate(connections) if bits[operation])
-                    for operation in range(len(space.operations))))
-        local_fusion = fused(num_layer, decisions[-1] if space.search_fusion else None)
-        return cls(tuple(layers), local_fusion, attention, activation)
+        layers, local = [[[] for _ in space.operations] for _ in range(num_layer)], None
+        for decision in space.decisions:
+            if decision.block != block:
+                continue
+            decided = bits[decision.place]
+            if decision.kind == 'local':
+                local = decided
+            elif decision.layer < num_layer:
+                for inputs, bit in zip(layers[decision.layer], decided, strict=True):
+                    inputs += [decision.feature] * bit
+        layer_inputs = tuple(tuple(map(tuple, layer)) for layer in layers)
+        return cls(layer_inputs, fused(num_layer, local), attention, activation)
 
     @cached_property
     def live_layers(self):

@@ -8,6 +8,7 @@ ATTENTIONS = ('none', 'channel', 'spatial', 'both')
 ACTIVATIONS = ('relu', 'lrelu', 'silu', 'gelu')
 # What networks have where the space does not say anything else: the paper's.
 PAPER_ATTENTION, PAPER_ACTIVATION = 'channel', 'relu'
+PAPER_OPERATIONS = ('conv3x3', 'sep_conv3x3', 'dil_conv3x3')
 
 NUMBERS_OF_VALUES = (2, 4, 8)
 # How the text of a genotype says a number: 32ch, 3b, 4l.

@@ -1,4 +1,4 @@
-"""The genotype: which network of the search space is meant. The only thing that crosses from search to training."""
+"""Search space and genotype: which networks there are, and which one is meant."""
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +8,7 @@ import yaml
 from deconas_plugin.errors import GenotypeError
 from deconas_plugin.space.block import BlockGenotype, fused
 from deconas_plugin.space.choices import OPTIONS
-from deconas_plugin.space.search_space import SearchSpace
+from deconas_plugin.space.layout import Layout
 from deconas_plugin.space.text import (
     BETWEEN_BLOCKS,
     NAMED_GENOTYPES,
@@ -19,7 +19,26 @@ from deconas_plugin.space.text import (
     write_text,
 )
 
-__all__ = ['NAMED_GENOTYPES', 'Genotype']
+__all__ = ['NAMED_GENOTYPES', 'Genotype', 'SearchSpace']
+
+
+class SearchSpace(Layout):
+    """A search space: what :class:`Layout` says of its genotypes, and those genotypes."""
+
+    def sample(self, rng):
+        """Draw a genotype with every bit that means something set with probability one half.
+
+        Args:
+            rng (random.Random): Source of randomness.
+
+        Returns:
+            Genotype: A genotype of this space.
+        """
+        return self.genotype(rng.getrandbits(1) for _ in range(self.num_bits))
+
+    def genotype(self, bits):
+        """Genotype: The one of this space with these bits (iterable of zeros and ones)."""
+        return Genotype(self, tuple(bits))
 
 
 @dataclass(frozen=True)
@@ -28,7 +47,7 @@ class Genotype:
 
     Bits are those of the space's choices, then those of the connections, grouped layer -> earlier feature -> operation,
     then (with the fusion search) local and global fusion. Where the space does not share blocks, every block has such a
-    group, and their texts are separated by ``|``. The text says choices in words, see :mod:`genotype_text`, and has the
+    group, and their texts are separated by ``|``. The text says choices in words, see :mod:`text`, and has the
     bits that mean something.
 
     Args:
@@ -97,11 +116,8 @@ class Genotype:
     @cached_property
     def chosen(self):
         """dict[str, int | str]: What it chooses beside its connections, by kind, in the order of its bits."""
-        chosen, start = {}, 0
-        for choice in self.space.choices:
-            chosen[choice.kind] = choice.value(self.bits[start:start + choice.num_bits])
-            start += choice.num_bits
-        return chosen
+        return {choice.kind: choice.value(self.bits[decision.place])
+                for choice, decision in zip(self.space.choices, self.space.decisions, strict=False)}
 
     @property
     def width(self):
@@ -151,22 +167,12 @@ class Genotype:
         return Genotype(self.space, self.bits[:start] + tuple(1 - bit for bit in self.bits[start:]))
 
     @cached_property
-    def _decisions(self):
-        """list[tuple[int]]: The bits of each decision of the space but the choices."""
-        groups, start = [], self.space.num_choice_bits
-        for decision in self.space.connection_decisions:
-            groups.append(self.bits[start:start + decision.num_bits])
-            start += decision.num_bits
-        return groups
-
-    @cached_property
     def blocks(self):
         """tuple[BlockGenotype]: One per block of the network, the very same where the space shares it."""
-        size, space = len(self.space.block_decisions), self.space
-        own = [BlockGenotype.from_decisions(space, self._decisions[start:start + size], self.num_layer, self.attention,
-                                            self.activation)
-               for start in range(0, size * (1 if space.share_blocks else self.num_block), size)]
-        return tuple(own * self.num_block if space.share_blocks else own)
+        shared = self.space.share_blocks
+        own = [BlockGenotype.from_bits(self.space, self.bits, block, self.num_layer, self.attention, self.activation)
+               for block in range(1 if shared else self.num_block)]
+        return tuple(own * self.num_block if shared else own)
 
     @cached_property
     def shared_block(self):
@@ -197,7 +203,7 @@ class Genotype:
     @cached_property
     def global_fusion(self):
         """tuple[int]: What the global 1x1 fusion reads: 0 is the input of block 1, b+1 the output of block b."""
-        return fused(self.num_block, self._decisions[-1] if self.space.search_fusion else None)
+        return fused(self.num_block, self.bits[self.space.decisions[-1].place] if self.space.search_fusion else None)
 
     @property
     def words(self):
@@ -308,17 +314,12 @@ class Genotype:
         return write_text(self.words, self.connections._grouped_bits())
 
     def _grouped_bits(self):
-        space, start = self.space, 0
-        sizes = [(layer + 1) * len(space.operations) for layer in range(space.num_layer)]
-        sizes += [space.num_layer] if space.search_fusion else []
-        texts = []
-        for _ in range(1 if space.share_blocks else space.num_block):
-            groups = []
-            for size in sizes:
-                groups.append(''.join(map(str, self.bits[start:start + size])))
-                start += size
-            texts.append(' '.join(groups))
-        if space.search_fusion:
-            rest = ''.join(map(str, self.bits[start:]))
-            texts = [f'{texts[0]} {rest}'] if space.share_blocks else [*texts, rest]
-        return f' {BETWEEN_BLOCKS} '.join(texts)
+        """str: The bits of a genotype without choices: a group for every layer and fusion, blocks apart."""
+        blocks = {}
+        for decision in self.space.decisions:
+            # The global fusion stands with the blocks where they share their bits, and by itself where they do not.
+            block = 0 if self.space.share_blocks else decision.block
+            groups = blocks.setdefault(block, {})
+            group = decision.kind, decision.layer
+            groups[group] = groups.get(group, '') + ''.join(map(str, self.bits[decision.place]))
+        return f' {BETWEEN_BLOCKS} '.join(' '.join(groups.values()) for groups in blocks.values())

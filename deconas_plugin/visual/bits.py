@@ -1,5 +1,4 @@
 """Pictures of bits: a genotype as a strip of cells, and the probability of every bit over time."""
-from itertools import cycle
 
 import numpy as np
 from markupsafe import Markup
@@ -113,15 +112,14 @@ def _edges(iterations):
 def _label_bits(axes, space):
     """Name every decision, mark each bit's operation by its colour, and separate the layers."""
     colours = list(operation_colours(space.operations).values())
-    ticks, names, row = [], [], 0
-    # Again for every block, where each has its own.
-    features = cycle((layer, feature) for layer in range(space.num_layer) for feature in range(layer + 1))
+    ticks, names = [], []
     for decision in space.decisions:
+        row = decision.start
         ticks.append(row + decision.num_bits / 2)
         if decision.kind == 'operation':
-            layer, feature = next(features)
-            names.append(f'layer {layer} ← {f"layer {feature - 1}" if feature else "input"}')
-            bit_colours, starts_layer = colours, feature == 0
+            source = f'layer {decision.feature - 1}' if decision.feature else 'input'
+            names.append(f'layer {decision.layer} ← {source}')
+            bit_colours, starts_layer = colours, decision.feature == 0
         else:
             names.append(CHOICES.get(decision.kind, f'{decision.kind} fusion'))
             bit_colours, starts_layer = [MUTED] * decision.num_bits, True
@@ -130,7 +128,6 @@ def _label_bits(axes, space):
                       solid_capstyle='butt', transform=axes.get_yaxis_transform())
         if row and starts_layer:
             axes.axhline(row, color=MUTED, linewidth=0.7)
-        row += decision.num_bits
     axes.set_yticks(ticks, names)
     axes.tick_params(axis='y', length=0, pad=8)
 

@@ -13,7 +13,7 @@ from deconas_plugin.search.history import comparable
 from deconas_plugin.search.reward import RewardSignal
 from deconas_plugin.space.choices import PAPER_ACTIVATION, PAPER_ATTENTION
 from deconas_plugin.space.genotype import Genotype
-from deconas_plugin.space.search_space import SPACES, build_space, complete
+from deconas_plugin.space.spaces import SPACES, build_space, complete
 from deconas_plugin.visual.train_log import parse_log
 
 PUBLISHED = 'DeCoNASNet_x2'
@@ -268,12 +268,17 @@ class Experiment:
         except DeCoNASError as error:
             raise DataError(f'the searched space does not hold the published network {PUBLISHED}') from error
         most = {choice.kind: choice.values[-1] for choice in self.space.choices}
-        fused_in_block = sum(decision.num_bits for decision in self.space.block_decisions) - len(published.bits)
-        blocks = (published.bits + (1, ) * fused_in_block) * (1 if self.space.share_blocks else self.space.num_block)
-        rest = self.space.num_bits - self.space.num_choice_bits - len(blocks)
+        of_paper = {(decision.layer, decision.feature): published.bits[decision.place]
+                    for decision in published.space.decisions}
+        bits = []  # in every block the paper's, and all is fused
+        for decision in self.space.decisions:
+            if decision.kind == 'operation':
+                bits += of_paper[decision.layer, decision.feature]
+            elif decision.kind in ('local', 'global'):
+                bits += [1] * decision.num_bits
         try:
             return Genotype.placed(self.space, {**most, 'attention': PAPER_ATTENTION, 'activation': PAPER_ACTIVATION},
-                                   blocks + (1, ) * rest)
+                                   tuple(bits))
         except GenotypeError as error:
             raise DataError(f'the searched space has no {PAPER_ATTENTION} attention with {PAPER_ACTIVATION}') from error
 

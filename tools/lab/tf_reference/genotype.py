@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 
 from deconas_plugin.errors import GenotypeError, WeightsError
-from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype
-from deconas_plugin.space.search_space import PAPER_OPERATIONS, SearchSpace
+from deconas_plugin.space.choices import PAPER_OPERATIONS
+from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype, SearchSpace
 
 # The kernel of each operation that reads the features.
 KERNELS = dict(zip(PAPER_OPERATIONS, ('conv/w', 'sep_conv/w_point', 'dilated_conv/w'), strict=True))
@@ -78,10 +78,13 @@ def _all_or_nothing(found, sizes):
     """Genotype: The one of which each operation reads all features if it reads any, and likewise the fusions."""
     fuses_all = found['local_concat/w_lc'] > sizes.num_layer and found['global_concat/w_gc'] > sizes.num_block
     space = SearchSpace(sizes.num_block, sizes.num_layer, tuple(KERNELS), search_fusion=not fuses_all)
-    bits = [found[f'cell_{k}/{kernel}'] > 0
-            for k in range(sizes.num_layer) for _ in range(k + 1) for kernel in KERNELS.values()]
-    if space.search_fusion:
-        bits += [found['local_concat/w_lc'] > 1] * sizes.num_layer + [found['global_concat/w_gc'] > 1] * sizes.num_block
+    bits = []
+    for decision in space.decisions:
+        if decision.kind == 'operation':
+            bits += [found[f'cell_{decision.layer}/{kernel}'] > 0 for kernel in KERNELS.values()]
+        else:
+            fusion = {'local': 'local_concat/w_lc', 'global': 'global_concat/w_gc'}[decision.kind]
+            bits += [found[fusion] > 1] * decision.num_bits
     return Genotype(space, tuple(map(int, bits)))
 
 

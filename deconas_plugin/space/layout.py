@@ -1,38 +1,62 @@
-"""What a search can choose: the densely connected block as yes/no decisions; and the spaces that have a name."""
+"""What every bit of a genotype means: the one description of it, from which all others follow."""
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from deconas_plugin.errors import GenotypeError, OptionError
+from deconas_plugin.errors import GenotypeError
 from deconas_plugin.space.choices import (
     ACTIVATIONS,
     ATTENTIONS,
     PAPER_ACTIVATION,
     PAPER_ATTENTION,
+    PAPER_OPERATIONS,
     Choice,
     checked_names,
     checked_numbers,
 )
 
-PAPER_OPERATIONS = ('conv3x3', 'sep_conv3x3', 'dil_conv3x3')
-
 
 @dataclass(frozen=True)
 class Decision:
-    """Bits that are decided together, in one step of the controller.
+    """Bits of a genotype that are decided together, in one step of the controller: what they mean and where they are.
 
     Attributes:
         kind (str): That of a Choice (how many channels the network has, ...), 'operation' (which operations read one
             earlier feature), 'local' (which features a block fuses) or 'global' (which block outputs the network
             fuses).
         num_bits (int): Number of yes/no choices.
+        start (int): The place of the first of them.
+        block (int | None): Of 'operation' and 'local': the block, 0 where blocks share theirs.
+        layer, feature (int | None): Of 'operation': the layer, and the earlier feature that it may read.
+        share_blocks (bool): Whether all blocks heed them.
     """
     kind: str
     num_bits: int
+    start: int
+    block: int = None
+    layer: int = None
+    feature: int = None
+    share_blocks: bool = True
+
+    @property
+    def place(self):
+        """slice: Its bits among all."""
+        return slice(self.start, self.start + self.num_bits)
+
+    @property
+    def needs(self):
+        """tuple[tuple[int, int]]: For each bit, of how many blocks and layers a network must be for it to mean
+        anything."""
+        if self.kind == 'global':
+            return tuple((block + 1, 0) for block in range(self.num_bits))
+        if self.block is None:
+            return ((0, 0), ) * self.num_bits
+        blocks = 0 if self.share_blocks else self.block + 1
+        return tuple((blocks, (bit if self.layer is None else self.layer) + 1) for bit in range(self.num_bits))
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class Layout:
     """The densely connected search space (DESIGN of the paper: 2^30 networks, 2^38 with the feature fusion search).
 
     Layer k of a block sees k+1 earlier features: the block input (feature 0) and the layers 0..k-1 (feature i+1 is the
@@ -90,11 +114,6 @@ class SearchSpace:
     def _set(self, name, value):
         object.__setattr__(self, name, value)
 
-    @property
-    def num_connections(self):
-        """int: Pairs of a layer and an earlier feature in a block."""
-        return self.num_layer * (self.num_layer + 1) // 2
-
     @cached_property
     def choices(self):
         """tuple[Choice]: What a genotype chooses beside its connections, in the order of its bits."""
@@ -102,22 +121,26 @@ class SearchSpace:
                      attention=self.attention, activation=self.activation)
         return tuple(Choice(kind, values) for kind, values in every.items() if len(values) > 1)
 
-    @property
-    def block_decisions(self):
-        """tuple[Decision]: The decisions of one block, in the order of its bits."""
-        operation = (Decision('operation', len(self.operations)), ) * self.num_connections
-        return operation + ((Decision('local', self.num_layer), ) if self.search_fusion else ())
-
-    @property
-    def connection_decisions(self):
-        """tuple[Decision]: All decisions but the choices."""
-        blocks = self.block_decisions * (1 if self.share_blocks else self.num_block)
-        return blocks + ((Decision('global', self.num_block), ) if self.search_fusion else ())
-
-    @property
+    @cached_property
     def decisions(self):
-        """tuple[Decision]: The decisions in the order of the genotype's bits."""
-        return tuple(Decision(choice.kind, choice.num_bits) for choice in self.choices) + self.connection_decisions
+        """tuple[Decision]: What every bit of a genotype means, in their order."""
+        decisions = []
+
+        def add(kind, num_bits, **where):
+            start = decisions[-1].place.stop if decisions else 0
+            decisions.append(Decision(kind, num_bits, start, share_blocks=self.share_blocks, **where))
+
+        for choice in self.choices:
+            add(choice.kind, choice.num_bits)
+        for block in range(1 if self.share_blocks else self.num_block):
+            for layer in range(self.num_layer):
+                for feature in range(layer + 1):
+                    add('operation', len(self.operations), block=block, layer=layer, feature=feature)
+            if self.search_fusion:
+                add('local', self.num_layer, block=block)
+        if self.search_fusion:
+            add('global', self.num_block)
+        return tuple(decisions)
 
     @cached_property
     def num_choice_bits(self):
@@ -127,22 +150,12 @@ class SearchSpace:
     @cached_property
     def num_bits(self):
         """int: Length of a genotype."""
-        return sum(decision.num_bits for decision in self.decisions)
+        return self.decisions[-1].place.stop
 
     @cached_property
     def needs(self):
-        """tuple[tuple[int, int]]: For every bit, of how many blocks and layers a network must be for it to mean
-        anything."""
-        layers = [(0, layer + 1) for layer in range(self.num_layer)
-                  for _ in range((layer + 1) * len(self.operations))]
-        if self.search_fusion:
-            layers += [(0, layer + 1) for layer in range(self.num_layer)]
-        needs = [(0, 0)] * self.num_choice_bits
-        for block in range(1 if self.share_blocks else self.num_block):
-            needs += layers if self.share_blocks else [(block + 1, need) for _, need in layers]
-        if self.search_fusion:
-            needs += [(block + 1, 0) for block in range(self.num_block)]
-        return tuple(needs)
+        """tuple[tuple[int, int]]: Of all bits, see :attr:`Decision.needs`."""
+        return sum((decision.needs for decision in self.decisions), ())
 
     def live(self, num_block, num_layer):
         """tuple[bool]: Which bits mean something in a network of so many blocks and layers."""
@@ -185,71 +198,3 @@ class SearchSpace:
         if choice is None and width is not None:
             raise GenotypeError(f'genotype: expected nothing before its bits, got {width}ch')
         return choice.bits(width) if choice else ()
-
-    def sample(self, rng):
-        """Draw a genotype with every bit that means something set with probability one half.
-
-        Args:
-            rng (random.Random): Source of randomness.
-
-        Returns:
-            Genotype: A genotype of this space.
-        """
-        return self.genotype(rng.getrandbits(1) for _ in range(self.num_bits))
-
-    def genotype(self, bits):
-        """Genotype: The one of this space with these bits (iterable of zeros and ones)."""
-        from deconas_plugin.space.genotype import Genotype
-        return Genotype(self, tuple(bits))
-
-
-SPACES = {
-    'paper': dict(
-        num_feat=64,
-        num_block=4,
-        num_layer=4,
-        operations=PAPER_OPERATIONS,
-        attention='channel',
-        activation='relu',
-        tail='classic',
-        residual='none',
-    ),
-    # At x2 from 2 to 539 G Mult-Adds @720p; half of its networks cost less than 33 G, three quarters less than 71 G.
-    'light': dict(
-        num_feat=(16, 20, 24, 28, 32, 40, 48, 64),
-        num_block=(2, 3, 4, 6),
-        num_layer=(2, 3),
-        operations=('rep_conv3x3', 'bs_conv3x3', 'bs_conv7x7', 'gate_conv3x3'),
-        attention=('none', 'channel', 'spatial', 'both'),
-        activation=('relu', 'lrelu', 'silu', 'gelu'),
-        tail='light',
-        residual='bicubic',
-    ),
-}
-
-
-def complete(space, **options):
-    """Options of a supernet, with what a space says for those that are not given.
-
-    Args:
-        space (str): One of :data:`SPACES`.
-        options: Its keywords; None is not given.
-
-    Returns:
-        dict: The keywords, with tuples for lists.
-
-    Raises:
-        OptionError: There is no such space.
-    """
-    if space not in SPACES:
-        raise OptionError(f'space: expected one of {", ".join(SPACES)}, got {space!r}')
-    named = SPACES[space]
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    return {key: value if given.get(key) is None else given[key] for key, value in named.items()}
-
-
-def build_space(num_feat, num_block, num_layer, operations, attention, activation, search_fusion=False,
-                share_blocks=True):
-    """SearchSpace: The one of a supernet with these keywords, where tuples are choices."""
-    widths = checked_numbers('width', num_feat) if isinstance(num_feat, (list, tuple)) else ()
-    return SearchSpace(num_block, num_layer, operations, search_fusion, share_blocks, widths, attention, activation)
