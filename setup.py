@@ -26,13 +26,14 @@ setup(
                   'deconas_plugin': ['**/*.yml', '**/*.json', '**/*.html', '**/*.css', '**/*.js', 'zoo/*.pth']},
     entry_points={'console_scripts': ['deconas = deconas_plugin.commands:main']},
     install_requires=[
-        'addict',
+        'addict',  # what mmengine keeps its options in
         'argcomplete',
         'basicsr==1.4.2',
         'filelock',
         'imagecodecs',  # PNG and TIFF of every depth
         'jinja2',
         'lmdb',
+        'markupsafe',
         'matplotlib',
         'mmengine>=0.10',
         'numpy',

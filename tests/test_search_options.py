@@ -11,7 +11,7 @@ from test_chain import project, run  # noqa: F401
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.errors import GenotypeError
-from deconas_plugin.search.sampling import WEIGHT_SAMPLING, WeightSampler
+from deconas_plugin.search.sampling import WEIGHT_SAMPLING, GenotypeSampler
 from deconas_plugin.search.strategy import RandomSearch
 from deconas_plugin.space.genotype import Genotype, SearchSpace
 
@@ -52,7 +52,7 @@ def test_genotypes_of_weight_steps(mode):
     strategy = RandomSearch(space)
     chosen = space.sample(random.Random(9))
     strategy.draw = lambda: chosen
-    sampler = WeightSampler(strategy, space, random.Random(0), mode, warmup_iter=10)
+    sampler = GenotypeSampler(strategy, space, random.Random(0), mode, warmup_iter=10)
     drawn = [sampler.draw(current_iter) for current_iter in range(1, 21)]
     from_strategy = {'strategy': 20, 'uniform_warmup': 10}.get(mode, 0)
     assert drawn.count(chosen) == from_strategy
@@ -66,7 +66,7 @@ def test_genotypes_of_weight_steps(mode):
         assert drawn[::3] == [space.genotype([0] * 9)] * 7 and drawn[1::3] == [space.genotype([1] * 9)] * 7
     if mode in ('fair', 'sandwich'):
         sampler.draw(21)
-        again = WeightSampler(strategy, space, random.Random(5), mode, warmup_iter=10)
+        again = GenotypeSampler(strategy, space, random.Random(5), mode, warmup_iter=10)
         again.load_state_dict(sampler.state_dict())
         assert again.draw(22) == sampler.draw(22)
         again.load_state_dict({'previous': list(chosen.bits)})  # a state of earlier versions

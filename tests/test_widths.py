@@ -16,7 +16,7 @@ from deconas_plugin.cost.latency import LatencyTable, measure_latency
 from deconas_plugin.errors import GenotypeError, OptionError
 from deconas_plugin.machine.device import resolve_precision
 from deconas_plugin.search.penalty import Penalty
-from deconas_plugin.search.sampling import WeightSampler
+from deconas_plugin.search.sampling import GenotypeSampler
 from deconas_plugin.search.strategy import RandomSearch, build_strategy
 from deconas_plugin.space.genotype import Genotype, SearchSpace
 from tools.lab.study.rank import stratified_genotypes
@@ -274,7 +274,7 @@ def test_a_planted_width_is_found(options):
 
 def test_fair_steps_train_every_weight_of_a_width():
     space = SearchSpace(2, 2, widths=WIDTHS)
-    sampler = WeightSampler(RandomSearch(space), space, random.Random(0), 'fair', warmup_iter=0)
+    sampler = GenotypeSampler(RandomSearch(space), space, random.Random(0), 'fair', warmup_iter=0)
     drawn = [sampler.draw(step) for step in range(1, 401)]
     for one, other in zip(drawn[::2], drawn[1::2], strict=True):
         assert one.width == other.width

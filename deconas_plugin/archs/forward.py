@@ -240,8 +240,8 @@ class DeCoNASForward(nn.Module):
             if index:
                 x = self.transitions[index - 1](torch.cat(features, dim=1))
             features.append(self.blocks[index](x, block))
-        fused = self.global_fusion(Features(features).joined(genotype.global_fusion), genotype.global_fusion)
-        upscaled = self.tail(self.conv_fusion(fused) + shallow)
+        x = self.global_fusion(Features(features).joined(genotype.global_fusion), genotype.global_fusion)
+        upscaled = self.tail(self.conv_fusion(x) + shallow)
         if self.residual == 'none':
             return upscaled + self.mean
         return upscaled + interpolate(image, self.upscale, self.residual)

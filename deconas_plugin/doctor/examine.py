@@ -28,7 +28,7 @@ from deconas_plugin.doctor.proofs import (
 from deconas_plugin.doctor.run_proofs import prove_patches, prove_resume, prove_time_limit, write_images
 from deconas_plugin.files.atomic import explained, save_text
 from deconas_plugin.files.paths import project_root
-from deconas_plugin.inference.tile_net import free_memory
+from deconas_plugin.inference.tiling import free_memory
 from deconas_plugin.machine.console import quiet_console
 from deconas_plugin.machine.device import choose_device, device_name
 
@@ -40,7 +40,7 @@ def examine(device, out=None, option_file=None):
     """Check a device, and an option file.
 
     Args:
-        device (torch.device): Which.
+        device (torch.device): What is examined.
         out (str | Path | None): JSON file to write.
         option_file (str | Path | None): See :func:`check_file`.
 

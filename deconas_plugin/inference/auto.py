@@ -7,9 +7,8 @@ import torch
 from deconas_plugin.errors import BackendError
 from deconas_plugin.inference.backend import Backend
 from deconas_plugin.inference.cache import cache_folder, cache_key, read_json, write_json
-from deconas_plugin.inference.tile_memory import usual_tile
-from deconas_plugin.utils.memory import give_back_freed_memory
-from deconas_plugin.utils.tiling import receptive_radius
+from deconas_plugin.inference.tiling import receptive_radius, usual_tile
+from deconas_plugin.machine.device import give_back_freed_memory
 
 # Fewer LR pixels than this are done before another runtime has started.
 SMALL = 2**15

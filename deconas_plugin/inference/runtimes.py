@@ -42,7 +42,7 @@ def runtime_function(backend, module, example, precision):
     """Function: A module of one input, of just this size, in 'openvino' or 'onnxruntime': array in, list of arrays out.
 
     Args:
-        backend (str): Which.
+        backend (str): 'openvino' or 'onnxruntime'.
         module (nn.Module): In evaluation mode.
         example (Tensor): An input.
         precision (str): What :func:`require_precision` lets pass.

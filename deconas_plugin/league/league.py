@@ -202,7 +202,7 @@ class League:
             f'Ranked by PSNR on {opt["datasets"]["val"]["name"]}, luma, border {opt["scale"]}; test sets are reported '
             'and decide nothing.',
             f'Latency: least of {LATENCY_ROUNDS} runs for a 1280x720 output in float32, in turns, on '
-            f'{device_name(self.device)}; networks as deployed (branches of ECBSR merged, DeCoNASNet fused).',
+            f'{device_name(self.device)}; networks as deployed (branches of ECBSR merged, DeCoNASNet merged).',
         ]
 
     def _say(self, text):

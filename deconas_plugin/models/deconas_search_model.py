@@ -17,7 +17,7 @@ from deconas_plugin.search.history import SearchHistory
 from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reinforce import ControllerWatch
 from deconas_plugin.search.reward import Reward, RewardSet, SignalProbe
-from deconas_plugin.search.sampling import WeightSampler
+from deconas_plugin.search.sampling import GenotypeSampler
 from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.training.processes import from_first, gathered, share_module
 from deconas_plugin.training.setup import PartTimes
@@ -55,7 +55,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         self.probe = SignalProbe(self.reward, self.reward_set, search_opt['reward']['batch_size'],
                                  self.opt['manual_seed'])
         self.rng = random.Random(self.opt['manual_seed'])
-        self.weight_sampler = WeightSampler(self.strategy, self.supernet.space, self.rng,
+        self.genotype_sampler = GenotypeSampler(self.strategy, self.supernet.space, self.rng,
                                             search_opt.get('weight_sampling', 'strategy'), search_opt['warmup_iter'])
         # All processes draw the same genotypes without a word, as they start from one state and stay in step.
         torch.set_rng_state(from_first(torch.get_rng_state()))
@@ -94,7 +94,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         """list[Genotype]: What this process trains in this iteration."""
         processes = 1 if self.search_opt.get('shared_genotype', False) else self.opt['world_size']
         count = self.search_opt.get('genotypes_per_step', 1)
-        drawn = [self.weight_sampler.draw(self.current_iter) for _ in range(count * processes)]
+        drawn = [self.genotype_sampler.draw(self.current_iter) for _ in range(count * processes)]
         return drawn[self.opt['rank'] % processes::processes]
 
     def val_forward(self, net):
@@ -170,7 +170,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         state = super().training_state(epoch, current_iter)
         state['search'] = {
             'strategy': self.strategy.state_dict(),
-            'weight_sampler': self.weight_sampler.state_dict(),
+            'weight_sampler': self.genotype_sampler.state_dict(),
             'rng': self.rng.getstate(),
             'history': self.history.state_dict(),
             'watch': self.watch.state_dict(),
@@ -182,7 +182,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         super().resume_training(resume_state)
         state = resume_state['search']
         self.strategy.load_state_dict(state['strategy'])
-        self.weight_sampler.load_state_dict(state['weight_sampler'])
+        self.genotype_sampler.load_state_dict(state['weight_sampler'])
         self.rng.setstate(state['rng'])
         self.history.load_state_dict(state['history'])
         self.watch.load_state_dict(state['watch'])

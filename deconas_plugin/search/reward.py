@@ -20,7 +20,7 @@ class Score:
     """What a genotype earned.
 
     Attributes:
-        genotype (Genotype): Which.
+        genotype (Genotype): Whose network is scored.
         psnr (float): Mean PSNR over the patches, in dB.
         penalties (dict[str, float]): Parts of the penalty by measure, weighted, in dB.
         patch_psnrs (list[float] | None): PSNR of every patch, in dB, where it was measured.
@@ -59,7 +59,7 @@ class Reward:
         """Score genotypes on the same patches.
 
         Args:
-            genotypes (list[Genotype]): Which.
+            genotypes (list[Genotype]): Whose networks are scored.
             batches (list[tuple[Tensor, Tensor]]): LR (N, C, h, w) and HR (N, C, s*h, s*w) patches in [0, 1].
 
         Returns:

@@ -3,7 +3,7 @@
 WEIGHT_SAMPLING = ('strategy', 'uniform_warmup', 'uniform', 'fair', 'sandwich', 'largest_first')
 
 
-class WeightSampler:
+class GenotypeSampler:
     """Draws the genotypes of weight steps.
 
     Weights that follow a controller make it self-reinforcing: what it prefers is trained more and then scores better.

@@ -42,7 +42,7 @@ class BlockGenotype:
                 for inputs, bit in zip(layers[decision.layer], decided, strict=True):
                     inputs += [decision.feature] * bit
         layer_inputs = tuple(tuple(map(tuple, layer)) for layer in layers)
-        return cls(layer_inputs, fused(num_layer, local), attention, activation)
+        return cls(layer_inputs, fusion_inputs(num_layer, local), attention, activation)
 
     @cached_property
     def live_layers(self):
@@ -67,7 +67,7 @@ class BlockGenotype:
         return connections
 
 
-def fused(last, bits):
+def fusion_inputs(last, bits):
     """tuple[int]: Features that a fusion reads: those whose bit is set (all without bits), and always the last."""
     bits = (1, ) * last if bits is None else bits[:last]
     return tuple(feature for feature, bit in enumerate(bits) if bit) + (last, )

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from deconas_plugin.errors import GenotypeError
-from deconas_plugin.space.block import BlockGenotype, fused
+from deconas_plugin.space.block import BlockGenotype, fusion_inputs
 from deconas_plugin.space.choices import OPTIONS
 from deconas_plugin.space.layout import Layout
 from deconas_plugin.space.text import (
@@ -203,7 +203,8 @@ class Genotype:
     @cached_property
     def global_fusion(self):
         """tuple[int]: What the global 1x1 fusion reads: 0 is the input of block 1, b+1 the output of block b."""
-        return fused(self.num_block, self.bits[self.space.decisions[-1].place] if self.space.search_fusion else None)
+        chosen = self.bits[self.space.decisions[-1].place] if self.space.search_fusion else None
+        return fusion_inputs(self.num_block, chosen)
 
     @property
     def words(self):

@@ -22,8 +22,8 @@ class Decision:
 
     Attributes:
         kind (str): That of a Choice (how many channels the network has, ...), 'operation' (which operations read one
-            earlier feature), 'local' (which features a block fuses) or 'global' (which block outputs the network
-            fuses).
+            earlier feature), 'local' (which features the fusion of a block reads) or 'global' (which block outputs
+            that of the network reads).
         num_bits (int): Number of yes/no choices.
         start (int): The place of the first of them.
         block (int | None): Of 'operation' and 'local': the block, 0 where blocks share theirs.
@@ -70,7 +70,7 @@ class Layout:
             The attribute is the most.
         num_layer (int | tuple[int]): Layers in a block, in the same way.
         operations (tuple[str]): Names of the candidate operations, in the order of their bits.
-        search_fusion (bool): Whether local and global feature fusion are searched too; otherwise all is fused.
+        search_fusion (bool): Whether local and global feature fusion are searched too; otherwise they read all.
         share_blocks (bool): Whether all blocks are alike, as in the paper; otherwise each has connections of its own.
         widths (tuple[int]): Numbers of channels to choose from, where that is searched: 2, 4 or 8, ascending.
         attention (str | tuple[str]): Of :data:`ATTENTIONS`, after every layer; or 2 or 4 of them to choose from. The

@@ -20,7 +20,7 @@ from deconas_plugin.space.choices import (
 VERSION = 2
 # In the text of a genotype whose blocks differ; so that the text tells it from one for all blocks.
 BETWEEN_BLOCKS = '|'
-# The network that the paper found for x2; it fuses all features.
+# The network that the paper found for x2; its fusions read all features.
 NAMED_GENOTYPES = {'DeCoNASNet_x2': '111 110100 011000010 010011100001'}
 # What a network has of which its space and the text of its genotype say nothing.
 UNSAID = {'attention': PAPER_ATTENTION, 'activation': PAPER_ACTIVATION}

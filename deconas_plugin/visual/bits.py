@@ -12,7 +12,7 @@ GAP = 5  # between layers
 
 
 def genotype_strip(genotype):
-    """Draw a column per connection and a row per operation; with a fusion search a column per fused feature.
+    """Draw a column per connection and a row per operation; with a fusion search a column per feature of a fusion.
 
     Args:
         genotype (Genotype): What to draw.
@@ -32,9 +32,9 @@ def genotype_strip(genotype):
             x += GAP
         fusions.append((block.local_fusion, genotype.num_layer))
     if genotype.space.search_fusion:
-        for fused, last in (*fusions, (genotype.global_fusion, genotype.num_block)):
+        for inputs, last in (*fusions, (genotype.global_fusion, genotype.num_block)):
             for feature in range(last):
-                cells.append(_cell(x, 0, INK if feature in fused else None))
+                cells.append(_cell(x, 0, INK if feature in inputs else None))
                 x += CELL
             x += GAP
     width, height = x - GAP, CELL * len(colours)

@@ -78,7 +78,7 @@ def draw_block(diagram, block, operations, layout, top):
 
     Args:
         diagram (Diagram): Where.
-        block (BlockGenotype): What.
+        block (BlockGenotype): What to draw.
         operations (tuple[str]): Names of the candidate operations.
         layout (BlockLayout): Of this genotype.
         top (float): In inches.

@@ -53,7 +53,7 @@ def draw_network(diagram, genotype, layout, top, tail='classic'):
 
     Args:
         diagram (Diagram): Where.
-        genotype (Genotype): What.
+        genotype (Genotype): Of the network.
         layout (NetworkLayout): Of this genotype.
         top (float): In inches.
         tail (str): Its kind.
@@ -61,10 +61,10 @@ def draw_network(diagram, genotype, layout, top, tail='classic'):
     _draw_head(diagram, top + layout.row(0))
     last_tap = _tap_x(layout, layout.num_block - 1)
     for feature in range(layout.num_block + 1):
-        fused = feature in genotype.global_fusion
+        is_read = feature in genotype.global_fusion
         start = layout.block_x(feature - 1) + layout.block_width if feature else SHALLOW_X
         y = top + layout.row(feature)
-        diagram.wire([(start, y), (layout.fusion_x if fused else last_tap, y)], arrow=fused)
+        diagram.wire([(start, y), (layout.fusion_x if is_read else last_tap, y)], arrow=is_read)
     for block in range(layout.num_block):
         _draw_block_chip(diagram, layout, block, top)
     _draw_tail(diagram, layout, top, TAIL_PARTS[tail])

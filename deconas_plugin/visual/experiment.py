@@ -270,7 +270,7 @@ class Experiment:
         most = {choice.kind: choice.values[-1] for choice in self.space.choices}
         of_paper = {(decision.layer, decision.feature): published.bits[decision.place]
                     for decision in published.space.decisions}
-        bits = []  # in every block the paper's, and all is fused
+        bits = []  # in every block the paper's, and fusions read all
         for decision in self.space.decisions:
             if decision.kind == 'operation':
                 bits += of_paper[decision.layer, decision.feature]

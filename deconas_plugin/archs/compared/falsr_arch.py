@@ -56,8 +56,8 @@ class FALSR_A(LuminanceNet):
         features = {-1: F.relu(self.stem(y))}
         for index, (cell, (*_, sources)) in enumerate(zip(self.cells, CELLS, strict=True)):
             features[index] = cell(torch.cat([features[source] for source in sources], dim=1))
-        fused = F.relu(self.fusion(torch.cat(list(features.values()), dim=1)))
-        return self.last(_depth_to_space(fused + features[-1], self.upscale))
+        x = F.relu(self.fusion(torch.cat(list(features.values()), dim=1)))
+        return self.last(_depth_to_space(x + features[-1], self.upscale))
 
 
 class _Cell(nn.Module):

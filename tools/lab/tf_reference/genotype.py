@@ -76,8 +76,8 @@ def read_genotype(variables, sizes, given=None):
 
 def _all_or_nothing(found, sizes):
     """Genotype: The one of which each operation reads all features if it reads any, and likewise the fusions."""
-    fuses_all = found['local_concat/w_lc'] > sizes.num_layer and found['global_concat/w_gc'] > sizes.num_block
-    space = SearchSpace(sizes.num_block, sizes.num_layer, tuple(KERNELS), search_fusion=not fuses_all)
+    reads_all = found['local_concat/w_lc'] > sizes.num_layer and found['global_concat/w_gc'] > sizes.num_block
+    space = SearchSpace(sizes.num_block, sizes.num_layer, tuple(KERNELS), search_fusion=not reads_all)
     bits = []
     for decision in space.decisions:
         if decision.kind == 'operation':
