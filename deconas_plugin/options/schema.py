@@ -129,7 +129,7 @@ VAL = {
     'suffix': name('Added to the names of the images that a test saves; the name of the test if left out', ''),
     'pbar': boolean('Show a progress bar'),
     'precision': text('Of validation and testing', 'float32', PRECISIONS),
-    'bicubic': boolean('Log the metrics of bicubic upscaling too'),
+    'bicubic': boolean("Log the metrics of bicubic upscaling too; BasicSR's own models do not"),
     'metrics': mapping('Metrics by name; each has the type of a registered metric, its keywords and better: higher or '
                        'lower, which decides what is best: lower for NIQE, LPIPS and the like if left out', None),
 }
