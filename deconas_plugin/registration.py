@@ -17,11 +17,11 @@ REGISTERING = ('archs.deconas_arch', 'archs.deconas_supernet_arch', 'archs.contr
                'search.nsga2', 'training.losses')
 # What runs trained networks: whole rooms, and modules of others. It imports neither BasicSR nor anything that does.
 # Everything else is imported after BasicSR, so that modules that register themselves always come in the order above.
-ROOMS_WITHOUT_BASICSR = ('commands', 'data.images', 'files', 'formats', 'inference', 'machine', 'space')
+ROOMS_WITHOUT_BASICSR = ('commands', 'data.images', 'files', 'inference', 'machine', 'space')
 WITHOUT_BASICSR = frozenset("""
     __main__ api api.images archs archs.attention archs.deconas_arch archs.forward archs.fused archs.initial_weights
     archs.load archs.network_options archs.operation_weights archs.operations compat data data.sample_photos errors
-    registration search zoo
+    formats formats.convert formats.ncnn formats.onnx registration search zoo
 """.split())
 
 _waiting = []

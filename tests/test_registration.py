@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from fresh_fixture import output_of
 
-from deconas_plugin.registration import WITHOUT_BASICSR
+from deconas_plugin.registration import ROOMS_WITHOUT_BASICSR, WITHOUT_BASICSR
 
 ROOT = Path(__file__).resolve().parent.parent
+LISTED = sorted(f'deconas_plugin.{name}' for name in WITHOUT_BASICSR)
+IN_ROOMS = sorted('.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__')
+                  for room in ROOMS_WITHOUT_BASICSR
+                  for path in (ROOT / 'deconas_plugin').joinpath(*room.split('.')).glob('*.py'))
 IS_REGISTERED = """
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
@@ -21,7 +25,7 @@ assert 'DeCoNASModel' in MODEL_REGISTRY and 'DeCoNASPatchDataset' in DATASET_REG
 def test_running_networks_needs_no_basicsr_and_basicsr_not_all_that_it_imports():
     code = f"""
 import importlib, sys
-for name in {sorted(WITHOUT_BASICSR)!r}:
+for name in {LISTED + IN_ROOMS!r}:
     importlib.import_module(name)
 heavy = {{'basicsr', 'torchvision', 'matplotlib', 'scipy', 'lmdb', 'torch._dynamo'}} & set(sys.modules)
 assert not heavy, heavy
@@ -44,7 +48,8 @@ assert abs(norm.cdf(1.0) ** 2 - found[2, 2]) < 1e-3
 
 
 def test_the_list_names_modules_that_are_there():
-    for name in WITHOUT_BASICSR:
+    assert len(IN_ROOMS) > 50
+    for name in LISTED:
         path = ROOT / name.replace('.', '/')
         assert path.with_suffix('.py').is_file() or (path / '__init__.py').is_file(), name
 
@@ -60,7 +65,7 @@ import deconas_plugin
 {IS_REGISTERED}""")
 
 
-@pytest.mark.parametrize('first', ['search.reward', 'models.deconas_model', 'archs.controller_arch', 'pipeline'])
+@pytest.mark.parametrize('first', ['search.reward', 'models.deconas_model', 'archs.controller_arch', 'runs.pipeline'])
 def test_any_module_may_come_first(first):
     output_of(f"""
 import sys

@@ -19,7 +19,7 @@ from deconas_plugin.models.checkpointing import CheckpointMixin, ShardedValidati
 from deconas_plugin.training.loss_guard import LossGuard
 from deconas_plugin.training.processes import average_gradients, mean, share_module
 from deconas_plugin.training.schedules import WarmupCosineLR, ema_decay_at
-from deconas_plugin.visual.samples import make_sample
+from deconas_plugin.visual.samples import add_sample, make_sample
 
 
 @MODEL_REGISTRY.register()
@@ -218,7 +218,6 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         if 'gt' not in data:
             return
         name = Path(data['lq_path']).stem
-        from deconas_plugin.visual.samples import add_sample  # matplotlib takes its time
         add_sample(tb_logger, make_sample(upscale, name, data['lq'], data['gt'], self.opt['scale']), current_iter)
 
     def _log_bicubic(self, dataloader):

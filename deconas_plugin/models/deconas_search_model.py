@@ -21,6 +21,7 @@ from deconas_plugin.search.sampling import GenotypeSampler
 from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.training.processes import from_first, gathered, share_module
 from deconas_plugin.training.setup import PartTimes
+from deconas_plugin.visual.samples import add_bit_probabilities
 
 
 @MODEL_REGISTRY.register()
@@ -125,7 +126,6 @@ class DeCoNASSearchModel(DeCoNASModel):
             return
         self.history.add_probabilities(current_iter, self.strategy.bit_probabilities())
         if self.tb_logger:
-            from deconas_plugin.visual.samples import add_bit_probabilities  # matplotlib takes its time
             add_bit_probabilities(self.tb_logger, self.history.probabilities, current_iter)
         mean = {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
         self.watch.round_ended(mean, current_iter)

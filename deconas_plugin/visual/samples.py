@@ -15,7 +15,6 @@ from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
 from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import DataError, WeightsError
 from deconas_plugin.files.states import load_state, newest_weights
-from deconas_plugin.visual.bits import probability_image
 
 CROP = 168  # HR pixels, divisible by 2, 3 and 4
 MARGIN = 24  # LR pixels around a crop that the network sees too
@@ -151,6 +150,7 @@ def add_bit_probabilities(writer, probabilities, current_iter):
         probabilities (Sequence[Sequence[float]]): (rounds, bits), all rounds so far.
         current_iter (int): Weight steps done.
     """
+    from deconas_plugin.visual.bits import probability_image  # and matplotlib, which only this needs
     writer.add_image('search/bit_probabilities', probability_image(probabilities), current_iter, dataformats='HWC')
 
 
