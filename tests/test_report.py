@@ -14,6 +14,7 @@ import torch
 import yaml
 from basicsr.utils.matlab_functions import imresize
 
+from deconas_plugin.cost.pareto import front
 from deconas_plugin.errors import DataError
 from deconas_plugin.search.history import comparable
 from deconas_plugin.space.genotype import NAMED_GENOTYPES, Genotype, SearchSpace
@@ -24,7 +25,7 @@ from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import _breakable, write_report
 from deconas_plugin.visual.report_summary import duration, giga, kilo, power_of_two
 from deconas_plugin.visual.samples import CROP, make_sample, validation_pairs
-from deconas_plugin.visual.trade_off import draw_trade_off, front
+from deconas_plugin.visual.trade_off import draw_trade_off
 from deconas_plugin.visual.train_log import parse_log
 from tests.experiment_fixture import add_images, add_inherited_weights, add_supernet_weights, write_log, write_search
 from tools.report import main
@@ -277,7 +278,7 @@ def test_front_is_what_nothing_beats():
     beaten = [any((costs <= cost) & (values >= value) & ((costs < cost) | (values > value)))
               for cost, value in zip(costs, values, strict=True)]
     expected = {(cost, value) for cost, value, worse in zip(costs, values, beaten, strict=True) if not worse}
-    found = front(costs, values)
+    found = front(np.stack([costs, -values], axis=1))
     assert {(costs[i], values[i]) for i in found} == expected and len(found) == len(expected)
     assert (np.diff(costs[found]) > 0).all()
 

@@ -11,9 +11,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from types import SimpleNamespace
+
+import torch
+from torch import nn
 
 from deconas_plugin.archs.attention import KERNEL_SIZE, squeezed_channels
-from deconas_plugin.archs.forward import upsampling_stages
+from deconas_plugin.archs.forward import DeCoNASSkeleton
 from deconas_plugin.archs.operations import build_operation
 from deconas_plugin.space.choices import PAPER_ACTIVATION, PAPER_ATTENTION
 from deconas_plugin.space.genotype import Genotype
@@ -74,6 +78,7 @@ class ComplexityCounter:
         self.tail = tail
         self.residual = residual
         width, height = (size // upscale for size in OUTPUT_SIZE_720P)
+        self.lr_size = height, width
         self.pixels = width * height
         self._costs = {}
 
@@ -222,18 +227,45 @@ class ComplexityCounter:
         return self._conv(num_inputs * feat**2, feat, self.pixels)
 
     def _skeleton(self, feat):
-        pixels = self.pixels
-        cost = self._conv(9 * self.num_in_ch * feat, feat, pixels)
-        cost += self._conv(9 * feat * feat, feat, pixels) * 2  # before the first block, after the global fusion
-        for block in range(1, fewest_blocks(self.space)):
-            cost += self._transition(feat, block + 1)
-        if self.tail == 'light':
-            num_written = self.num_out_ch * self.upscale**2
-            return cost + self._conv(9 * feat * num_written, num_written, pixels)
-        for factor in upsampling_stages(self.upscale):
-            cost += self._conv(9 * feat * feat * factor**2, feat * factor**2, pixels)
-            pixels *= factor**2
-        return cost + self._conv(9 * feat * self.num_out_ch, self.num_out_ch, pixels)
+        cost = Cost()
+
+        def add(conv, _, output):
+            nonlocal cost
+            cost += self._conv(conv.weight.numel(), conv.bias.numel(), output.shape[2] * output.shape[3])
+
+        # As it is built; on the meta device nothing is computed.
+        with torch.device('meta'):
+            net = Skeleton(self, feat)
+            for module in net.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.register_forward_hook(add)
+            net(torch.empty(1, self.num_in_ch, *self.lr_size))
+        return cost
+
+
+class Skeleton(DeCoNASSkeleton):
+    """What every network of a space has, to be counted and timed: blocks and global fusion pass on what they get.
+
+    Args:
+        counter (ComplexityCounter): Space and sizes.
+        num_feat (int): Channels.
+    """
+
+    def __init__(self, counter, num_feat):
+        super().__init__(counter.space, [PassOn() for _ in range(counter.space.num_block)], PassOn(), num_feat,
+                         counter.num_in_ch, counter.num_out_ch, counter.upscale, (0.5, ) * counter.num_in_ch,
+                         counter.tail, counter.residual)
+
+    def forward(self, x):
+        num_block = fewest_blocks(self.space)
+        return self.run(x, SimpleNamespace(blocks=(None, ) * num_block, global_fusion=(num_block, )))
+
+
+class PassOn(nn.Module):
+    """In the place of a part that is not counted: gives its input."""
+
+    def forward(self, x, _):
+        return x
 
 
 def fewest_blocks(space):

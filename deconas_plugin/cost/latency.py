@@ -2,10 +2,8 @@
 import platform
 import random
 import statistics
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 import yaml
@@ -13,14 +11,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.forward import DeCoNASSkeleton, DenseLayer, Features
+from deconas_plugin.archs.forward import DenseLayer, Features
 from deconas_plugin.archs.operation_weights import JoinedWeights
-from deconas_plugin.cost.count import fewest_blocks
+from deconas_plugin.cost.count import PassOn, Skeleton
 from deconas_plugin.errors import OptionError
 from deconas_plugin.files.option_files import save_options
 from deconas_plugin.files.paths import tool_command
 from deconas_plugin.inference.runtimes import runtime_function
 from deconas_plugin.machine.device import autocast
+from deconas_plugin.machine.timing import timed
 from deconas_plugin.space.choices import PAPER_ACTIVATION, PAPER_ATTENTION
 
 
@@ -170,16 +169,8 @@ class Stopwatch:
         times = []
         with autocast(self.precision, self.device):
             for _ in range(WARMUP + self.runs):
-                self._wait()
-                started = time.perf_counter()
-                function(x)
-                self._wait()
-                times.append(time.perf_counter() - started)
+                times.append(timed(lambda: function(x), self.device))
         return statistics.median(times[WARMUP:]) * 1e3
-
-    def _wait(self):
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
 
 
 def _workload(part, counter, channels, lr_size):
@@ -187,7 +178,7 @@ def _workload(part, counter, channels, lr_size):
     kind, *arguments = part
     feature = _images(channels, lr_size)
     if kind == 'skeleton':
-        return _skeleton(counter, channels), _images(counter.num_in_ch, lr_size)
+        return Skeleton(counter, channels), _images(counter.num_in_ch, lr_size)
     if kind == 'operation':
         name, num_inputs = arguments
         return _Operation(name, channels, num_inputs), _images(channels * num_inputs, lr_size)
@@ -233,7 +224,7 @@ class _Layer(nn.Module):
         names = tuple(map(str, range(num_operations)))
         self.style = attention, activation
         self.inputs = ((0, ), ) * num_operations
-        self.layer = DenseLayer(dict.fromkeys(names, _PassOn()), names, num_feat, attentions=(attention, ))
+        self.layer = DenseLayer(dict.fromkeys(names, PassOn()), names, num_feat, attentions=(attention, ))
 
     def forward(self, x):
         return self.layer(Features([x]), self.inputs, *self.style)
@@ -249,25 +240,6 @@ class _Fusion(nn.Module):
     def forward(self, x):
         features = Features([F.relu(x)] + [x] * (len(self.inputs) - 1))
         return x + self.weights(features.joined(self.inputs), self.inputs)
-
-
-class _PassOn(nn.Module):
-
-    def forward(self, x, _):
-        return x
-
-
-class _Skeleton(DeCoNASSkeleton):
-
-    def forward(self, x):
-        num_block = fewest_blocks(self.space)
-        return self.run(x, SimpleNamespace(blocks=(None, ) * num_block, global_fusion=(num_block, )))
-
-
-def _skeleton(counter, num_feat):
-    return _Skeleton(counter.space, [_PassOn() for _ in range(counter.space.num_block)], _PassOn(), num_feat,
-                     counter.num_in_ch, counter.num_out_ch, counter.upscale, (0.5, ) * counter.num_in_ch,
-                     counter.tail, counter.residual)
 
 
 def _device_name(device):

@@ -1,5 +1,24 @@
 """The Pareto front: what no other network beats in quality and cost at once."""
+import numpy as np
+
 from deconas_plugin.errors import OptionError
+
+
+def front(points):
+    """Find the points that no other beats, one with nothing larger and something smaller; of equal ones the first.
+
+    Args:
+        points (ndarray): (n, k), finite; less is better in every column.
+
+    Returns:
+        list[int]: Their indices, ascending by the first column, then the second, and so on.
+    """
+    chosen = []
+    # Who comes later in this order cannot beat who came before.
+    for index in np.lexsort(points.T[::-1]):
+        if not (points[chosen] <= points[index]).all(1).any():
+            chosen.append(int(index))
+    return chosen
 
 
 def pareto_front(scores, counter, measures):
@@ -23,11 +42,5 @@ def pareto_front(scores, counter, measures):
     if missing or not measures:
         raise OptionError(f'derive.front: expected some of {", ".join(known)} (latency with search.latency_table), '
                           f'got {measures!r}')
-    points = {score.genotype: (-score.psnr, *(costs[score.genotype][name] for name in measures)) for score in scores}
-
-    def dominated(point):
-        return any(other != point and all(a <= b for a, b in zip(other, point, strict=True))
-                   for other in points.values())
-
-    front = {points[score.genotype]: score for score in scores if not dominated(points[score.genotype])}
-    return sorted(front.values(), key=lambda score: points[score.genotype][1:])
+    points = [[*(costs[score.genotype][name] for name in measures), -score.psnr] for score in scores]
+    return [scores[index] for index in front(np.array(points, dtype=float))]

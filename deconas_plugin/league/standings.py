@@ -9,9 +9,9 @@ from statistics import fmean, stdev
 
 import numpy as np
 
+from deconas_plugin.cost.pareto import front
 from deconas_plugin.files.atomic import save_text
 from deconas_plugin.visual.theme import COLOURS, INK, MUTED, new_figure, save, styled
-from deconas_plugin.visual.trade_off import front
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def draw_league(standings, opt):
         cost = np.array(cost)
         axes.set_xlabel(label)
         if np.isfinite(cost).all():
-            best = front(cost, psnr)
+            best = front(np.stack([cost, -psnr], axis=1))
             axes.plot(cost[best], psnr[best], color=MUTED, linewidth=1, drawstyle='steps-post', zorder=1)
         for index, standing in enumerate(standings):
             axes.errorbar(cost[index], psnr[index], bars[index], fmt='o' if standing.is_own else 's', capsize=2,

@@ -2,26 +2,13 @@
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from deconas_plugin.cost.pareto import front
 from deconas_plugin.visual.curves import show_iterations
 from deconas_plugin.visual.theme import COLOURS, INK, MUTED, PAPER, new_figure, styled
 
 WIDTH, HEIGHT = 4.7, 3.7
 # Rises in lightness to the middle only, so that both ends stand out from a light and from a dark page.
 OVER_TIME = LinearSegmentedColormap.from_list('over time', ['#5b7fb5', '#6fb3c9', '#e0a23c', '#d55e00'])
-
-
-def front(costs, values):
-    """Find the points that no other beats: none is as cheap or cheaper and better.
-
-    Args:
-        costs, values (ndarray): (n,), finite.
-
-    Returns:
-        ndarray: Their indices, from the cheapest to the best.
-    """
-    order = np.lexsort((-values, costs))
-    best_before = np.concatenate([[-np.inf], np.maximum.accumulate(values[order])[:-1]])
-    return order[values[order] > best_before]
 
 
 @styled
@@ -49,7 +36,7 @@ def draw_trade_off(costs, psnrs, iterations, label, marks=()):
     points = axes.scatter(costs, psnrs, c=iterations, s=size, cmap=OVER_TIME, alpha=0.7,
                           linewidths=0, rasterized=len(costs) > 500)
     last = np.flatnonzero(iterations == iterations.max(initial=0))
-    best = last[front(costs[last], psnrs[last])]
+    best = last[front(np.stack([costs, -psnrs], axis=1)[last])]
     axes.plot(costs[best], psnrs[best], color=INK, linewidth=1.2, drawstyle='steps-post', marker='o', markersize=2.5,
               label='front, last round')
     for colour, (name, marker, cost, psnr) in zip((COLOURS[2], COLOURS[3]), marks, strict=False):
