@@ -89,7 +89,7 @@ def test_what_a_search_leaves_behind(searched):
     net = DeCoNASNet(derived['genotype']['bits'], num_feat=8, num_block=2, num_layer=2)
     assert sum(parameter.numel() for parameter in net.parameters()) == derived['result']['params']
     # The inherited weights compute what the supernet computes.
-    from deconas_plugin.runs.searched import SearchExperiment
+    from deconas_plugin.runs.derivation import SearchExperiment
     search = SearchExperiment(experiment)
     net.load_state_dict(torch.load(experiment / 'derived' / 'net_g_inherited.pth', weights_only=True)['params'])
     images = torch.rand(1, 3, 8, 8)

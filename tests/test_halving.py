@@ -13,8 +13,7 @@ from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.options.read import load_options
-from deconas_plugin.runs.derivation import _results
-from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.runs.derivation import SearchExperiment, _results
 from deconas_plugin.search.alone import AloneTraining
 from deconas_plugin.search.halving import Halving, HalvingOptions
 from deconas_plugin.search.reward import Score

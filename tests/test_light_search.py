@@ -15,7 +15,7 @@ from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import GenotypeError, OptionError
 from deconas_plugin.options.check import check_options
 from deconas_plugin.options.read import load_options
-from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.space.genotype import Genotype
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import write_report

@@ -74,5 +74,5 @@ assert module is sys.modules['deconas_plugin.{first}']
 assert module is getattr(sys.modules['deconas_plugin.{first}'.rpartition('.')[0]], '{first}'.rpartition('.')[2])
 assert module.__spec__.name == module.__name__ and module.__spec__.origin == module.__file__
 from deconas_plugin.models import deconas_search_model
-assert sys.modules['deconas_plugin.search.reward'].Reward is deconas_search_model.Reward
+assert sys.modules['deconas_plugin.search.reward'].SignalProbe is deconas_search_model.SignalProbe
 {IS_REGISTERED}""")

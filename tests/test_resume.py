@@ -8,7 +8,7 @@ import torch
 from faults import BasicSRPipeline, FullDisk, SignalAt, WatchMemory
 from run_fixture import Run, differences, log, results, run, search_options, train_options
 
-from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.runs.derivation import SearchExperiment
 
 OPTIONS = {'search': search_options, 'train': train_options}
 

@@ -12,7 +12,7 @@ from test_option_files import changed
 from two_steps import base_options, run_two_steps
 
 from deconas_plugin.options.defaults import with_defaults
-from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.search.derive import Budget, derive
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.models.deconas_model import DeCoNASModel
-from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.search.alone import AloneTraining, reset_in_common
 from deconas_plugin.search.reward import Score
 from deconas_plugin.space.genotype import SearchSpace

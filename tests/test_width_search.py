@@ -15,7 +15,7 @@ from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError
 from deconas_plugin.options.check import check_options
 from deconas_plugin.options.read import load_options
-from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.space.genotype import Genotype, SearchSpace
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import write_report

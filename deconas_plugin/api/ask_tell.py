@@ -7,14 +7,12 @@ from pathlib import Path
 import torch
 
 from deconas_plugin.api.space import Candidate, search_space
-from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.cost.pareto import pareto_front
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.files.atomic import save_tensors
 from deconas_plugin.files.states import read_pth
-from deconas_plugin.search.penalty import Penalty
+from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.reward import Score
-from deconas_plugin.search.strategy import build_strategy
 
 
 @dataclass
@@ -61,12 +59,14 @@ class AskTell:
     def __init__(self, space=None, strategy='evolution', penalty=(), seed=0):
         self.space = space if hasattr(space, 'counter') else search_space(space)
         options = {'type': strategy} if isinstance(strategy, str) else dict(strategy)
+        parts = SearchParts({'network_c': {'type': 'DeCoNASController'}, 'manual_seed': seed,
+                             'search': {'strategy': options, 'penalty': penalty}},
+                            self.space.supernet, counter=self.space.counter)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            controller = DeCoNASController(self.space.supernet.space)
+            self.controller = parts.controller
             self._random = torch.get_rng_state()
-        self.strategy = build_strategy(controller, options, seed, self.space.counter)
-        self.controller, self.penalty = controller, Penalty(self.space.counter, penalty)
+        self.strategy, self.penalty = parts.strategy, parts.penalty
         self._settings = {'strategy': options, 'penalty': [dict(term) for term in penalty], 'bits': self.space.num_bits}
         self.trials = []
 

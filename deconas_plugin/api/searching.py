@@ -10,11 +10,11 @@ from deconas_plugin.errors import DataError, Interrupted
 from deconas_plugin.files.option_files import option_text, read_yaml
 from deconas_plugin.files.paths import option_file, project_root, shown
 from deconas_plugin.machine.console import quiet_console
-from deconas_plugin.models.deconas_search_model import build_counter
 from deconas_plugin.options.check_search import check_rounds
 from deconas_plugin.options.trial import check_network_builds
 from deconas_plugin.runs.derivation import run_derivation
 from deconas_plugin.runs.pipeline import checked_options, run_training, training_steps
+from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.halving import HalvingOptions
 from deconas_plugin.search.reward import Score
 from deconas_plugin.space.genotype import Genotype
@@ -63,8 +63,7 @@ class Search:
         self.options = checked_options('search', options, changes)
         check_rounds(self.options)
         self.folder = self._root / 'experiments' / self.options['name']
-        supernet = check_network_builds(self.options['network_g'], 'network_g')
-        self.space = Space(supernet, build_counter(self.options, supernet))
+        self.space = _space(self.options)
         self._begun, self._ended = resume, False
 
     def __iter__(self):
@@ -260,9 +259,7 @@ def derive(searched, name='derived', *, iteration=None, num_samples=None, max_pa
     halving = HalvingOptions(*halving) if halving else None
     files = run_derivation(folder, name, iteration, num_samples, max_params, max_mult_adds, max_latency,
                            latency_table, halving)
-    options = Experiment(folder).options
-    space = searched.space if isinstance(searched, Search) else Space(
-        supernet := check_network_builds(options['network_g'], 'network_g'), build_counter(options, supernet))
+    space = searched.space if isinstance(searched, Search) else _space(Experiment(folder).options)
     front = sorted(files.front.glob('*.yml'), key=lambda path: int(path.stem.rpartition('_')[2]))
     return Derived(_read(files.genotype, space), [_read(path, space) for path in front], files.genotype.parent,
                    files.train_options, files.test_options, files.weights)
@@ -295,6 +292,12 @@ def train(options, *, root=None, resume=False, **changes):
         raise Interrupted('the time of train.max_minutes is up and the last step saved; resume=True goes on there',
                           0) from None
     return Trained(Path(opt['path']['experiments_root']), Path(opt['path']['models'], 'net_g_latest.pth'))
+
+
+def _space(options):
+    """Space: That of a search's options."""
+    supernet = check_network_builds(options['network_g'], 'network_g')
+    return Space(supernet, SearchParts(options, supernet).counter)
 
 
 def _read(path, space):

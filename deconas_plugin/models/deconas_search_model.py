@@ -1,24 +1,19 @@
 """The search: weight steps of the supernet, and rounds of the controller between them."""
 import random
 import time
-from copy import deepcopy
 from pathlib import Path
 
 import torch
-from basicsr.archs import build_network
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
-from deconas_plugin.cost.count import ComplexityCounter
-from deconas_plugin.cost.latency import LatencyTable
 from deconas_plugin.files.option_files import save_options
 from deconas_plugin.models.deconas_model import DeCoNASModel
+from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.history import SearchHistory
-from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reinforce import ControllerWatch
-from deconas_plugin.search.reward import Reward, RewardSet, SignalProbe
+from deconas_plugin.search.reward import SignalProbe
 from deconas_plugin.search.sampling import GenotypeSampler
-from deconas_plugin.search.strategy import build_strategy
 from deconas_plugin.training.processes import from_first, gathered, share_module
 from deconas_plugin.training.setup import PartTimes
 from deconas_plugin.visual.samples import add_bit_probabilities
@@ -45,14 +40,12 @@ class DeCoNASSearchModel(DeCoNASModel):
         super().init_training_settings()
         search_opt = self.opt['search']
         self.search_opt = search_opt
-        # Tiny and sequential: a CPU runs the LSTM faster than a GPU, and its samples are the same everywhere.
-        self.net_c = build_network({**self.opt['network_c'], 'space': self.supernet.space})
+        parts = SearchParts(self.opt, self.supernet, self.device)
+        self.net_c = parts.controller
         self.load_controller()
         share_module(self.net_c)
-        self.counter = build_counter(self.opt, self.supernet)
-        self.strategy = build_strategy(self.net_c, search_opt['strategy'], self.opt['manual_seed'], self.counter)
-        self.reward = build_reward(self.opt, self.supernet, self.counter)
-        self.reward_set = build_reward_set(self.opt, self.device)
+        self.counter, self.strategy = parts.counter, parts.strategy
+        self.reward, self.reward_set = parts.reward, parts.reward_set
         self.probe = SignalProbe(self.reward, self.reward_set, search_opt['reward']['batch_size'],
                                  self.opt['manual_seed'])
         self.rng = random.Random(self.opt['manual_seed'])
@@ -194,31 +187,3 @@ def _means(scores):
     parts = {f'penalty_{name}': [score.penalties[name] for score in scores] for name in scores[0].penalties}
     parts = {'psnr': [score.psnr for score in scores], **parts}
     return {name: sum(values) / len(values) for name, values in parts.items()}
-
-
-def build_counter(opt, supernet):
-    """ComplexityCounter: Of a search's options."""
-    counter = ComplexityCounter.of(supernet)
-    path = opt['search'].get('latency_table')
-    if path is not None:
-        counter.latency_table = LatencyTable.load(path, counter)
-    return counter
-
-
-def build_reward(opt, supernet, counter):
-    """Reward: Of a search's options."""
-    reward_opt = opt['search']['reward']
-    return Reward(
-        supernet,
-        Penalty(counter, opt['search']['penalty']),
-        crop_border=opt['scale'],
-        test_y_channel=reward_opt.get('test_y_channel', False),
-        precision=reward_opt.get('precision', 'float32'))
-
-
-def build_reward_set(opt, device):
-    """RewardSet: Of a search's options."""
-    reward_opt = deepcopy(opt['search']['reward'])
-    dataset_opt = {'use_hflip': False, 'use_rot': False, **reward_opt['dataset']}
-    dataset_opt.update(phase='train', scale=opt['scale'])
-    return RewardSet(dataset_opt, reward_opt['num_patches'], device, opt['manual_seed'])

@@ -2,18 +2,16 @@
 import inspect
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 
 from deconas_plugin.cost.pareto import pareto_front
 from deconas_plugin.errors import OptionError
 from deconas_plugin.files.paths import tool_command
-from deconas_plugin.models.deconas_search_model import build_counter
 from deconas_plugin.options.check_weights import check_weights
 from deconas_plugin.options.trial import refusals
+from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.halving import HalvingOptions
-from deconas_plugin.search.penalty import Penalty
 from deconas_plugin.search.reward import Score
-from deconas_plugin.search.strategy import STRATEGIES, build_strategy
+from deconas_plugin.search.strategy import STRATEGIES
 
 
 def check_search(opt, supernet):
@@ -26,10 +24,11 @@ def check_search(opt, supernet):
     Raises:
         OptionError: Something does not take its options, or nothing could be derived.
     """
-    counter = build_counter(opt, supernet)
+    parts = SearchParts(opt, supernet)
+    counter = parts.counter
     with refusals('search.penalty', 'this penalty cannot be computed'):
-        Penalty(counter, opt['search']['penalty'])(counter.everything)
-    _check_strategy(opt, supernet.space, counter)
+        parts.penalty(counter.everything)
+    _check_strategy(opt, parts)
     _check_derivation(opt['derive'], counter)
     if opt['derive'].get('halving'):
         HalvingOptions(**opt['derive']['halving']).check(opt, opt['derive']['num_samples'])
@@ -60,15 +59,15 @@ def check_rounds(opt):
                               'raise search.controller_steps or num_samples')
 
 
-def _check_strategy(opt, space, counter):
+def _check_strategy(opt, parts):
     """One controller step, with rewards that teach nothing; the random state stays as it is."""
     network = {key: value for key, value in opt['network_c'].items() if key != 'type'}
     with torch.random.fork_rng(devices=[]):
         with refusals('network_c', f'{opt["network_c"]["type"]} cannot be built from {network}'):
-            controller = ARCH_REGISTRY.get(opt['network_c']['type'])(space=space, **network)
+            controller = parts.controller
         check_weights(opt, {'network_c': controller})
         with refusals('search.strategy', f'no controller step can be made with {opt["search"]["strategy"]}'):
-            strategy = build_strategy(controller, opt['search']['strategy'], counter=counter)
+            strategy = parts.strategy
             genotypes = strategy.ask(opt['search']['num_samples'])
             strategy.tell(genotypes, [0.0] * len(genotypes))
     if strategy.measures and opt['search']['penalty']:

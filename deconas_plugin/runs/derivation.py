@@ -1,23 +1,96 @@
-"""The derivation as the tools run it: score, choose, write, show."""
+"""From a search on disk to a derived network: loaded, scored, chosen, written, shown."""
 import hashlib
 import json
+import math
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import torch
+import yaml
+from basicsr.archs import build_network
 from rich.console import Console
 from rich.table import Table
 
+from deconas_plugin.archs.load import check_state
 from deconas_plugin.cost.pareto import pareto_front
-from deconas_plugin.files.paths import shown, tool_command, typed
+from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.files.paths import locate, shown, tool_command, typed
 from deconas_plugin.files.pieces import Results
-from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.files.states import load_state, newest_weights
+from deconas_plugin.files.user_code import import_user_code
 from deconas_plugin.search.alone import TRAIN_KEYS
+from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.derive import Budget, DerivationFiles, derive
 from deconas_plugin.search.halving import Halving, HalvingOptions
+from deconas_plugin.search.history import read_history
 from deconas_plugin.search.reward import RewardSignal, Score, block_gain
 from deconas_plugin.space.genotype import Genotype
 
 SHOWN = 5
+
+
+class SearchExperiment(SearchParts):
+    """The parts of a search on disk, finished, stopped or running, with what a checkpoint has learned.
+
+    Args:
+        folder (str | Path): Its experiment folder.
+        iteration (int | None): Which checkpoint. Default: the newest.
+        latency_table (str | None): File of tools/latency.py. Default: as in the options.
+
+    Raises:
+        DeCoNASError: The folder holds no search, or not this checkpoint.
+        WeightsError: The checkpoint does not fit the options.
+    """
+
+    def __init__(self, folder, iteration=None, latency_table=None):
+        self.folder = Path(folder)
+        opt = self._options()
+        if latency_table is not None:
+            opt['search']['latency_table'] = latency_table
+        device = torch.device('cuda' if opt['num_gpu'] != 0 and torch.cuda.is_available() else 'cpu')
+        super().__init__(opt, build_network(opt['network_g']), device)
+        self.iteration = self._latest() if iteration is None else iteration
+        self._load(self.supernet, 'net_g')
+        self.supernet.to(device, memory_format=torch.channels_last).eval()
+        self._load(self.controller, 'net_c')
+        # So that no order in which a processor adds can tip what it draws.
+        self.controller.double()
+        last_iter = math.inf if self.iteration == 'latest' else self.iteration
+        self.strategy.recall(*read_history(self.folder, self.supernet.space, last_iter))
+        # Now, so that images which are gone show before anything is written.
+        self.reward_set  # noqa: B018
+
+    @property
+    def digest(self):
+        """str: Tells the supernet's weights from others."""
+        weights = self.folder / 'models' / f'net_g_{self.iteration}.pth'
+        return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+
+    def _options(self):
+        path = self.folder / 'options.yml'
+        if not path.is_file():
+            raise DeCoNASError(f'{self.folder}: expected the folder of a search (with options.yml), such as '
+                               'experiments/search_DeCoNAS_x2')
+        opt = yaml.safe_load(path.read_text(encoding='utf-8'))
+        locate(opt)
+        import_user_code(opt)
+        return opt
+
+    def _latest(self):
+        newest = newest_weights(self.folder / 'models', 'net_c', self.opt['train']['total_iter'])
+        if newest is None:
+            raise DeCoNASError(f'{self.folder}: no checkpoint yet (models/net_c_*.pth)')
+        name = newest.stem.removeprefix('net_c_')
+        return int(name) if name.isdecimal() else name
+
+    def _load(self, net, label):
+        path = self.folder / 'models' / f'{label}_{self.iteration}.pth'
+        if not path.is_file():
+            raise DeCoNASError(f'{path}: no such checkpoint')
+        state, _ = load_state(path, ('params', ))
+        check_state(net, state, path)
+        net.load_state_dict(state)
 
 
 def run_derivation(folder,

@@ -7,19 +7,19 @@ import torch
 from basicsr.models import build_model
 from torch.profiler import ProfilerActivity, profile
 
-from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
-from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.doctor.workloads import SupernetStepModel, random_pair, repeated_step, step_options
 from deconas_plugin.machine.timing import in_turns, ratio, timed
+from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.history import SearchHistory
-from deconas_plugin.search.penalty import Penalty
-from deconas_plugin.search.reinforce import Reinforce
-from deconas_plugin.search.reward import Reward, Score
+from deconas_plugin.search.reward import Score
 from tools.lab.speed.results import Way, Work
 
 NUM_SAMPLES = 32
 NUM_SCORED = 4  # of them: scoring takes the same time for each
+OPTIONS = {'scale': 2, 'network_c': {'type': 'DeCoNASController'},
+           'search': {'strategy': {'type': 'reinforce'}, 'penalty': [{'type': 'params', 'weight': 2.0}],
+                      'reward': {'test_y_channel': False, 'precision': 'float32'}}}
 # The schedule of the paper: options/search_x2.yml.
 WEIGHT_STEPS, WEIGHT_BATCH, WEIGHT_SIZE = 200_000, 16, 64
 CONTROLLER_STEPS, REWARD_BATCH, REWARD_SIZE = 19_500, 10, 48
@@ -55,12 +55,9 @@ class ControllerBench:
     """
 
     def __init__(self, device, folder):
-        self.supernet = DeCoNASSuperNet().to(device, memory_format=torch.channels_last)
-        counter = ComplexityCounter.of(self.supernet)
-        self.penalty = Penalty(counter, [{'type': 'params', 'weight': 2.0}])
-        self.reward = Reward(self.supernet, self.penalty, crop_border=2)
-        self.strategy = Reinforce(DeCoNASController(self.supernet.space))
-        self.history = SearchHistory(folder, counter)
+        parts = SearchParts(OPTIONS, DeCoNASSuperNet().to(device, memory_format=torch.channels_last))
+        self.penalty, self.reward, self.strategy = parts.penalty, parts.reward, parts.strategy
+        self.history = SearchHistory(folder, parts.counter)
         pair = random_pair(REWARD_BATCH, REWARD_SIZE, scale=2)
         self.batches = [(pair['lq'].to(device), pair['gt'].to(device))]
 

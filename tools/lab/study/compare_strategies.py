@@ -2,9 +2,8 @@
 import random
 
 import torch
-from basicsr.archs import build_network
 
-from deconas_plugin.search.strategy import build_strategy
+from deconas_plugin.search.build import SearchParts
 
 
 def fresh_strategy(experiment, options, seed):
@@ -16,8 +15,8 @@ def fresh_strategy(experiment, options, seed):
         seed (int): Of everything random; PyTorch's generator begins anew.
     """
     torch.manual_seed(seed)
-    controller = build_network({**experiment.opt['network_c'], 'space': experiment.supernet.space})
-    return build_strategy(controller, options, seed, experiment.counter)
+    opt = {**experiment.opt, 'manual_seed': seed, 'search': {**experiment.opt['search'], 'strategy': options}}
+    return SearchParts(opt, experiment.supernet, counter=experiment.counter).strategy
 
 
 def search_steps(experiment, strategy, reward, budget, num_samples, seed):

@@ -11,7 +11,6 @@ from basicsr.metrics import calculate_psnr
 from basicsr.utils import tensor2img
 from rich.console import Console
 
-from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import DeCoNASError, Interrupted
 from deconas_plugin.files.atomic import save_text
 from deconas_plugin.files.pieces import Results
@@ -19,6 +18,7 @@ from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.options.trial import check_network_builds
 from deconas_plugin.runs.pipeline import checked_options
 from deconas_plugin.search.alone import AloneTraining, check_trains_alone
+from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.derive import derive
 from deconas_plugin.search.halving import Halving
 from deconas_plugin.search.reward import Score
@@ -91,7 +91,7 @@ class Finals:
                                    f'({opt["search"]["num_samples"]}, {space}), got {self.budget}')
             if not any(phase.split('_')[0] == 'val' for phase in opt['datasets']):
                 raise DeCoNASError(f'datasets.val: missing ({space}); expected the images to compare networks on')
-            counter = ComplexityCounter.of(check_network_builds(opt['network_g'], 'network_g'))
+            counter = SearchParts(opt, check_network_builds(opt['network_g'], 'network_g')).counter
             smallest = counter.count(counter.nothing)
             if not self.limits.allows(smallest):
                 raise DeCoNASError(f'{space}: nothing keeps within {self.limits}; the smallest network of the space '

@@ -10,7 +10,7 @@ from rich.console import Console
 from deconas_plugin.files.atomic import save_text
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.machine.timing import Deadline
-from deconas_plugin.runs.searched import SearchExperiment
+from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.search.alone import TRAIN_KEYS, AloneTraining, check_trains_alone
 from tools.lab.study.rank import predictors, shared_psnr, stratified_genotypes, train_alone, train_on
 from tools.lab.study.report import plot_ranks, yardstick_table

@@ -3,7 +3,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.files.atomic import save_text
 from deconas_plugin.files.pieces import Results
@@ -11,6 +10,7 @@ from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.options.trial import check_network_builds
 from deconas_plugin.runs.pipeline import checked_options
 from deconas_plugin.search.alone import AloneTraining, check_trains_alone
+from deconas_plugin.search.build import SearchParts
 from tools.lab.study.compare_strategies import search_with
 from tools.lab.study.rank import correlations, shared_psnr, stratified_genotypes, train_alone
 from tools.lab.study.report import fairness_table, plot_ranks, plot_strategies, rank_table, strategy_table
@@ -55,7 +55,7 @@ class Study:
             raise DeCoNASError(f'--budget: expected a multiple of search.num_samples ({self.num_samples}), '
                                f'got {budget}')
         supernet = check_network_builds(self.opt['network_g'], 'network_g')
-        self.counter, self.steps = ComplexityCounter.of(supernet), steps
+        self.counter, self.steps = SearchParts(self.opt, supernet).counter, steps
         self.genotypes = stratified_genotypes(supernet.space, self.counter, num, seed=0)
         self.strategies = {self.opt['search']['strategy']['type']: self.opt['search']['strategy'], **STRATEGIES}
         # More seeds continue a study; everything else would make its pieces incomparable.

@@ -1,8 +1,8 @@
 """Supernets for studies: trained by the pipeline of searches, without a controller round."""
 
 from deconas_plugin.files.option_files import save_options
+from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.runs.pipeline import run_training
-from deconas_plugin.runs.searched import SearchExperiment
 
 
 def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
