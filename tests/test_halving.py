@@ -11,6 +11,7 @@ from test_chain import project, run  # noqa: F401
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.options.read import load_options
 from deconas_plugin.runs.derivation import SearchExperiment, _results
@@ -136,8 +137,8 @@ def test_halving_continues_exactly_where_it_was_stopped(searched, monkeypatch, c
 def test_another_latency_table_begins_anew(tmp_path):
     def folder(milliseconds):
         table = milliseconds and SimpleNamespace(milliseconds=milliseconds)
-        experiment = SimpleNamespace(digest='weights', opt={'train': {}, 'manual_seed': 1}, folder=tmp_path,
-                                     counter=SimpleNamespace(latency_table=table))
+        experiment = SimpleNamespace(digest='weights', opt={'train': {}, 'manual_seed': 1},
+                                     folder=ExperimentFolder(tmp_path), counter=SimpleNamespace(latency_table=table))
         return _results(experiment, HALVING).folder
 
     folders = [folder(milliseconds) for milliseconds in (None, {'skeleton': 1.0}, {'skeleton': 2.0})]

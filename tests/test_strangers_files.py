@@ -167,7 +167,7 @@ def test_mutated_training_states(tmp_path):
     states.mkdir()
     models.mkdir()
     torch.save({'params': {'weight': torch.zeros(3)}}, models / 'net_g_4.pth')
-    opt = {'auto_resume': True, 'network_g': {}, 'path': {'training_states': str(states), 'models': str(models)}}
+    opt = {'auto_resume': True, 'network_g': {}, 'path': {'experiments_root': str(tmp_path)}}
     assert find_checkpoint(opt) is None
     whole = {'iter': 4, 'epoch': 0, 'optimizers': [{'state': {0: {'step': torch.ones(1)}}}], 'schedulers': []}
     torch.save(whole, states / '4.state')

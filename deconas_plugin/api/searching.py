@@ -7,6 +7,7 @@ from deconas_plugin.api.space import Candidate, Space
 from deconas_plugin.archs.load import load_network
 from deconas_plugin.cost.pareto import pareto_front
 from deconas_plugin.errors import DataError, Interrupted
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import option_text, read_yaml
 from deconas_plugin.files.paths import option_file, project_root, shown
 from deconas_plugin.machine.console import quiet_console
@@ -62,7 +63,7 @@ class Search:
             options = option_file(str(options))
         self.options = checked_options('search', options, changes)
         check_rounds(self.options)
-        self.folder = self._root / 'experiments' / self.options['name']
+        self.folder = ExperimentFolder.named(self._root, self.options['name']).path
         self.space = _space(self.options)
         self._begun, self._ended = resume, False
 
@@ -260,9 +261,9 @@ def derive(searched, name='derived', *, iteration=None, num_samples=None, max_pa
     files = run_derivation(folder, name, iteration, num_samples, max_params, max_mult_adds, max_latency,
                            latency_table, halving)
     space = searched.space if isinstance(searched, Search) else _space(Experiment(folder).options)
-    front = sorted(files.front.glob('*.yml'), key=lambda path: int(path.stem.rpartition('_')[2]))
-    return Derived(_read(files.genotype, space), [_read(path, space) for path in front], files.genotype.parent,
-                   files.train_options, files.test_options, files.weights)
+    front = [_read(path, space) for path in files.front_files()]
+    return Derived(_read(files.genotype, space), front, files.path, files.train_options, files.test_options,
+                   files.weights)
 
 
 def train(options, *, root=None, resume=False, **changes):
@@ -291,7 +292,8 @@ def train(options, *, root=None, resume=False, **changes):
             raise KeyboardInterrupt('the last step of the training is saved; resume=True goes on there') from None
         raise Interrupted('the time of train.max_minutes is up and the last step saved; resume=True goes on there',
                           0) from None
-    return Trained(Path(opt['path']['experiments_root']), Path(opt['path']['models'], 'net_g_latest.pth'))
+    folder = ExperimentFolder.of(opt)
+    return Trained(folder.path, folder.weights())
 
 
 def _space(options):

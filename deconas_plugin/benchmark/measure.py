@@ -4,7 +4,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
-from pathlib import Path
 from statistics import fmean, median
 
 import numpy as np
@@ -14,6 +13,7 @@ from deconas_plugin.benchmark.rows import Row, Score, score_image
 from deconas_plugin.data.bicubic import official_shrinking
 from deconas_plugin.data.prepare import read_pair
 from deconas_plugin.errors import GenotypeError
+from deconas_plugin.files.experiment_folder import derivations_beside
 from deconas_plugin.machine.parallel import progress
 from deconas_plugin.machine.timing import PeakMemory
 from deconas_plugin.space.genotype import Genotype
@@ -22,8 +22,7 @@ from deconas_plugin.space.genotype import Genotype
 def find_search_time(genotype, weights):
     """Find the search that a network came from, and how long it ran.
 
-    Looked at are the ``genotype.yml`` beside the weights and, for ``experiments/<name>/models/net_g_*.pth``, those of
-    all derivations in ``experiments``; the genotype must be the same.
+    It must have derived the same genotype; see :func:`deconas_plugin.files.experiment_folder.derivations_beside`.
 
     Args:
         genotype (Genotype): The network's.
@@ -32,19 +31,12 @@ def find_search_time(genotype, weights):
     Returns:
         str | None: For example '12 GPU hours'; None where there is no such search.
     """
-    for path in _genotype_files(Path(weights).absolute()):
-        search = path.parents[1]
-        history, options = search / 'search_history.jsonl', search / 'options.yml'
-        if history.is_file() and options.is_file() and _holds(path, genotype):
-            num_gpu = yaml.safe_load(options.read_text(encoding='utf-8'))['num_gpu']
-            return f'{_hours(history) * max(num_gpu, 1):.2g} {"GPU" if num_gpu else "CPU"} hours'
+    for derived in derivations_beside(weights):
+        search = derived.search
+        if search.history.is_file() and search.options.is_file() and _holds(derived.genotype, genotype):
+            num_gpu = yaml.safe_load(search.options.read_text(encoding='utf-8'))['num_gpu']
+            return f'{_hours(search.history) * max(num_gpu, 1):.2g} {"GPU" if num_gpu else "CPU"} hours'
     return None
-
-
-def _genotype_files(weights):
-    yield from weights.parent.glob('genotype.yml')
-    if weights.parent.name == 'models':
-        yield from sorted(weights.parents[2].glob('*/*/genotype.yml'))
 
 
 def _holds(path, genotype):

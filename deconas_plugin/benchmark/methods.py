@@ -19,6 +19,7 @@ from deconas_plugin.benchmark.measure import find_search_time
 from deconas_plugin.cost.modules import count_network, weight_bytes
 from deconas_plugin.data.bicubic import bicubic
 from deconas_plugin.errors import OptionError, WeightsError
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.states import load_state
 from deconas_plugin.files.zoo import load_zoo
 from deconas_plugin.inference.backends import BACKENDS, load_backend
@@ -254,8 +255,8 @@ def file_key(path):
 
 def default_name(path):
     """str: What to call weights: the experiment for ``experiments/<name>/models/net_g_*.pth``, else the file."""
-    path = Path(path)
-    return path.absolute().parts[-3] if path.parent.name == 'models' else path.stem
+    experiment = ExperimentFolder.of_weights(path)
+    return experiment.path.name if experiment else Path(path).stem
 
 
 def _check_test_options(opt, source, scale):

@@ -17,6 +17,7 @@ from deconas_plugin.data.patch_draw import ResumableSampler
 from deconas_plugin.doctor.process_proof import largest_difference
 from deconas_plugin.doctor.proofs import NETWORK, Check
 from deconas_plugin.errors import Interrupted
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import save_options
 from deconas_plugin.runs.pipeline import run_training
 
@@ -65,7 +66,7 @@ def prove_time_limit(device, data, folder):
         _run(folder / 'limit', data, device, total_iter=10**7, max_minutes=LIMIT_MINUTES)
     except Interrupted:
         seconds = time.monotonic() - started
-        states = list((folder / 'limit').rglob('*.state'))
+        states = ExperimentFolder.named(folder / 'limit', 'run').all_states()
         yield Check('time limit', bool(states) and seconds < 60 * LIMIT_MINUTES + LATE_SECONDS,
                     f'ended after {seconds:.1f} s of {60 * LIMIT_MINUTES:.0f} with {len(states)} states')
         return
@@ -96,16 +97,16 @@ def _run(folder, data, device, begins_like=None, total_iter=8, **train):
     }
     folder.mkdir()
     save_options(opt, folder / 'train.yml')
-    models = folder / 'experiments/run/models'
+    experiment = ExperimentFolder.named(folder, 'run')
     if begins_like is not None:
-        half = total_iter // 2
-        for name in (f'models/net_g_{half}.pth', f'training_states/{half}.state'):
-            target = folder / 'experiments/run' / name
+        before, half = ExperimentFolder.named(begins_like, 'run'), total_iter // 2
+        for source, target in ((before.weights('net_g', half), experiment.weights('net_g', half)),
+                               (before.state(half), experiment.state(half))):
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((begins_like / 'experiments/run' / name).read_bytes())
+            target.write_bytes(source.read_bytes())
     with contextlib.redirect_stderr(io.StringIO()):
         run_training('train', folder / 'train.yml', root=folder, auto_resume=True)
-    return torch.load(models / 'net_g_latest.pth', weights_only=True)['params_ema']
+    return torch.load(experiment.weights(), weights_only=True)['params_ema']
 
 
 def write_images(folder):

@@ -105,7 +105,7 @@ def newest_weights(folder, label, total_iter):
     """The weight file of a run that is newest by the iteration that it was saved at, whatever its date is.
 
     Args:
-        folder (str | Path): ``models`` of an experiment.
+        folder (ExperimentFolder): Of the run.
         label (str): ``net_g`` or ``net_c``.
         total_iter (int): Of the run's options: when ``latest`` was saved by a version that did not write it down.
 
@@ -116,13 +116,11 @@ def newest_weights(folder, label, total_iter):
     Raises:
         WeightsError: ``latest`` is unreadable.
     """
-    folder = Path(folder)
-    iterations = {path: int(name) for path in folder.glob(f'{label}_*.pth')
-                  if (name := path.stem.removeprefix(f'{label}_')).isdecimal()}
-    states = [int(path.stem) for path in folder.parent.glob('training_states/*.state') if path.stem.isdecimal()]
+    iterations, states = folder.numbered_weights(label), folder.all_states()
     if states:
-        iterations = {path: iteration for path, iteration in iterations.items() if iteration <= max(states)}
-    latest = folder / f'{label}_latest.pth'
+        newest = int(states[-1].stem)
+        iterations = {path: iteration for path, iteration in iterations.items() if iteration <= newest}
+    latest = folder.weights(label)
     if latest.is_file():
         content = read_pth(latest)
         saved = content.get('iter') if isinstance(content, dict) else None

@@ -14,6 +14,7 @@ from deconas_plugin.benchmark.rows import score_image
 from deconas_plugin.benchmark.sets import find_test_sets
 from deconas_plugin.cost.count import OUTPUT_SIZE_720P
 from deconas_plugin.errors import Interrupted
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import save_options
 from deconas_plugin.files.paths import project_root
 from deconas_plugin.files.pieces import Results
@@ -129,7 +130,7 @@ class League:
 
     def _trained(self, member, options):
         """nn.Module: The network after a training, which is begun, continued, or already done."""
-        weights = self.output / 'experiments' / options['name'] / 'models' / 'net_g_latest.pth'
+        weights = ExperimentFolder.named(self.output, options['name']).weights()
         if not weights.exists():
             minutes = self._minutes_left()
             path = self.output / 'options' / f'{options["name"]}.yml'

@@ -1,6 +1,5 @@
 """Weights and training states: whole files, loaded without running code, with all that an exact resume needs."""
 from collections import Counter
-from pathlib import Path
 
 from basicsr.data import build_dataloader
 from basicsr.utils import get_root_logger
@@ -9,6 +8,7 @@ from torch.utils.data import Subset
 from deconas_plugin.archs.load import check_state
 from deconas_plugin.errors import WeightsError
 from deconas_plugin.files.atomic import save_tensors
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.states import load_state
 from deconas_plugin.training.checkpoints import capture_random_state, restore_random_state
 from deconas_plugin.training.loaders import leave_generators_alone
@@ -55,13 +55,13 @@ class CheckpointMixin:
                   for net, key in zip(nets, keys, strict=True)}
         # Of 'latest' and 'best' nothing else tells it; BasicSR reads past it.
         states['iter'] = self.current_iter
-        save_tensors(states, Path(self.opt['path']['models'], f'{net_label}_{current_iter}.pth'))
+        save_tensors(states, ExperimentFolder.of(self.opt).weights(net_label, current_iter))
 
     def save_training_state(self, epoch, current_iter):
         """Save ``<current_iter>.state``. All processes have to call it."""
         state = self.training_state(epoch, current_iter)
         if self.opt['rank'] == 0:
-            save_tensors(state, Path(self.opt['path']['training_states'], f'{current_iter}.state'))
+            save_tensors(state, ExperimentFolder.of(self.opt).state(current_iter))
 
     def training_state(self, epoch, current_iter):
         """dict: BasicSR's keys and ours; plain values and tensors, which ``weights_only`` loads."""

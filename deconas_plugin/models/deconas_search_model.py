@@ -1,12 +1,12 @@
 """The search: weight steps of the supernet, and rounds of the controller between them."""
 import random
 import time
-from pathlib import Path
 
 import torch
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import save_options
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.search.build import SearchParts
@@ -56,7 +56,7 @@ class DeCoNASSearchModel(DeCoNASModel):
         first = self.opt['rank'] == 0
         self.history = SearchHistory(self.opt['path']['experiments_root'], self.counter, writes=first)
         if first:
-            save_options(self.opt, Path(self.opt['path']['experiments_root'], 'options.yml'))
+            save_options(self.opt, ExperimentFolder.of(self.opt).options)
         self.watch = ControllerWatch(search_opt.get('min_entropy', 0.05) * self.supernet.space.num_bits)
         self.round_log = {}
         # Those of the training pipeline, which replaces them; BasicSR's own has none.

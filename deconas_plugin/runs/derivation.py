@@ -4,7 +4,6 @@ import json
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 import yaml
@@ -15,6 +14,7 @@ from rich.table import Table
 from deconas_plugin.archs.load import check_state
 from deconas_plugin.cost.pareto import pareto_front
 from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.paths import locate, shown, tool_command, typed
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.files.states import load_state, newest_weights
@@ -44,7 +44,7 @@ class SearchExperiment(SearchParts):
     """
 
     def __init__(self, folder, iteration=None, latency_table=None):
-        self.folder = Path(folder)
+        self.folder = ExperimentFolder(folder)
         opt = self._options()
         if latency_table is not None:
             opt['search']['latency_table'] = latency_table
@@ -57,20 +57,20 @@ class SearchExperiment(SearchParts):
         # So that no order in which a processor adds can tip what it draws.
         self.controller.double()
         last_iter = math.inf if self.iteration == 'latest' else self.iteration
-        self.strategy.recall(*read_history(self.folder, self.supernet.space, last_iter))
+        self.strategy.recall(*read_history(self.folder.path, self.supernet.space, last_iter))
         # Now, so that images which are gone show before anything is written.
         self.reward_set  # noqa: B018
 
     @property
     def digest(self):
         """str: Tells the supernet's weights from others."""
-        weights = self.folder / 'models' / f'net_g_{self.iteration}.pth'
+        weights = self.folder.weights('net_g', self.iteration)
         return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
 
     def _options(self):
-        path = self.folder / 'options.yml'
+        path = self.folder.options
         if not path.is_file():
-            raise DeCoNASError(f'{self.folder}: expected the folder of a search (with options.yml), such as '
+            raise DeCoNASError(f'{self.folder.path}: expected the folder of a search (with options.yml), such as '
                                'experiments/search_DeCoNAS_x2')
         opt = yaml.safe_load(path.read_text(encoding='utf-8'))
         locate(opt)
@@ -78,14 +78,14 @@ class SearchExperiment(SearchParts):
         return opt
 
     def _latest(self):
-        newest = newest_weights(self.folder / 'models', 'net_c', self.opt['train']['total_iter'])
+        newest = newest_weights(self.folder, 'net_c', self.opt['train']['total_iter'])
         if newest is None:
-            raise DeCoNASError(f'{self.folder}: no checkpoint yet (models/net_c_*.pth)')
+            raise DeCoNASError(f'{self.folder.path}: no checkpoint yet (models/net_c_*.pth)')
         name = newest.stem.removeprefix('net_c_')
         return int(name) if name.isdecimal() else name
 
     def _load(self, net, label):
-        path = self.folder / 'models' / f'{label}_{self.iteration}.pth'
+        path = self.folder.weights(label, self.iteration)
         if not path.is_file():
             raise DeCoNASError(f'{path}: no such checkpoint')
         state, _ = load_state(path, ('params', ))
@@ -171,7 +171,7 @@ def _results(experiment, settings):
     settings = {'weights': experiment.digest, 'train': train, 'manual_seed': experiment.opt['manual_seed'], **settings}
     if experiment.counter.latency_table:  # prices and budgets are by it, and it may be another next time
         settings['latency_table'] = _digest(experiment.counter.latency_table.milliseconds)
-    folder = experiment.folder / 'halving' / _digest(settings)
+    folder = experiment.folder.halvings / _digest(settings)
     folder.mkdir(parents=True, exist_ok=True)
     return Results(folder, settings)
 
@@ -207,7 +207,7 @@ def _show(title, scores, front, counter, files, signal):
         console.print(f'{signal.warning}.', style='yellow', soft_wrap=True)
     console.print(_table(title, scores[:SHOWN], counter))
     console.print(_table('Pareto front of shared weights, cheapest first', front, counter))
-    console.print(f'Genotype and weights: {shown(files.genotype.parent)}', soft_wrap=True)
+    console.print(f'Genotype and weights: {shown(files.path)}', soft_wrap=True)
     console.print('Next, train the derived network, then test it:', soft_wrap=True)
     for tool, options in (('train', files.train_options), ('test', files.test_options)):
         console.print(f'  {tool_command(tool)} -opt {typed(options)}', soft_wrap=True)

@@ -28,6 +28,7 @@ from basicsr.utils.options import dict2str
 from deconas_plugin.data.sample_photos import prepare_sample_photos
 from deconas_plugin.errors import OptionError
 from deconas_plugin.files.atomic import explained, save_text
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import option_text, read_text, save_options
 from deconas_plugin.files.paths import project_root, shown
 from deconas_plugin.models.deconas_model import DeCoNASModel
@@ -212,7 +213,7 @@ def _take_over(task, opt, given, checkpoint):
                   for change in check_changes(with_defaults(before, task),
                                               {**given, 'manual_seed': opt['manual_seed']})]
     if opt['rank'] == 0:
-        notes += set_newer_aside(checkpoint)
+        notes += set_newer_aside(ExperimentFolder.of(opt), checkpoint.state['iter'])
     return notes
 
 
@@ -228,9 +229,8 @@ def _prepare_folders(opt, name, text, fresh):
     if opt['rank'] == 0:
         head = ['# GENERATE TIME: ' + time.asctime(), '# CMD:', '# ' + ' '.join(sys.argv), '']
         # In UTF-8 whatever it was in.
-        save_text('\n'.join([*head, text]), Path(opt['path']['experiments_root'], name))
-    log_file = os.path.join(opt['path']['log'], f'train_{opt["name"]}_{get_time_str()}.log')
-    logger = _open_log(log_file, opt['rank'])
+        save_text('\n'.join([*head, text]), ExperimentFolder.of(opt).path / name)
+    logger = _open_log(ExperimentFolder.of(opt).log(opt['name'], get_time_str()), opt['rank'])
     logger.info(get_env_info())
     logger.info(dict2str(opt))
 

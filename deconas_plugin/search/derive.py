@@ -13,6 +13,7 @@ from basicsr.utils.misc import get_time_str, mkdir_and_rename
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.files.atomic import save_tensors, save_text
+from deconas_plugin.files.experiment_folder import DerivedFolder, ExperimentFolder
 from deconas_plugin.files.option_files import save_options
 from deconas_plugin.files.paths import shown
 from deconas_plugin.training.checkpoints import capture_random_state, restore_random_state
@@ -119,7 +120,7 @@ def _proposals(strategy, num_samples):
         yield from strategy.ask(num_samples or 1)
 
 
-class DerivationFiles:
+class DerivationFiles(DerivedFolder):
     """Writes the files of one derivation; an older folder of the same name is kept beside, renamed as BasicSR does.
 
     Args:
@@ -127,21 +128,14 @@ class DerivationFiles:
         name (str): Name of the folder inside the experiment's.
 
     Attributes:
-        genotype, weights, train_options, test_options (Path): The files.
-        front (Path): Folder of the genotypes of the Pareto front, one file each, cheapest first.
-        halving (Path): What candidates earned in every rung of a halving, where there was one.
+        train_options, test_options (Path): Option files of the derived network.
     """
 
     def __init__(self, experiment, name='derived'):
+        super().__init__(experiment.folder.derived(name).path)
         self.experiment = experiment
         self.name = f'{experiment.opt["name"]}_{name}'
-        folder = experiment.folder / name
-        self.genotype = folder / 'genotype.yml'
-        self.front = folder / 'front'
-        self.halving = folder / 'halving.jsonl'
-        self.weights = folder / 'net_g_inherited.pth'
-        self.train_options = folder / f'train_{self.name}.yml'
-        self.test_options = folder / f'test_{self.name}.yml'
+        self.train_options, self.test_options = self.options('train', self.name), self.options('test', self.name)
 
     def write(self, best, front, provenance, state=None, rungs=()):
         """Write all files.
@@ -154,11 +148,11 @@ class DerivationFiles:
             rungs (list[Rung]): Of the halving that chose it, where there was one.
         """
         experiment = self.experiment
-        _archive(self.genotype.parent)
+        _archive(self.path)
         self.front.mkdir()
         self._write_genotype(best, provenance, self.genotype)
         for number, score in enumerate(front, 1):
-            self._write_genotype(score, provenance, self.front / f'genotype_{number}.yml')
+            self._write_genotype(score, provenance, self.front_file(number))
         state = experiment.supernet.derive(best.genotype).cpu().state_dict() if state is None else state
         save_tensors({'params': state}, self.weights)
         if rungs:
@@ -204,7 +198,7 @@ class DerivationFiles:
         datasets = opt['derive'].get('test_datasets') or {
             phase: dataset for phase, dataset in opt['datasets'].items() if phase.startswith('val')}
         datasets = {f'test_{i}': _without_filled_in(dataset) for i, dataset in enumerate(datasets.values(), 1)}
-        trained = self.experiment.folder.parent / self.name / 'models' / 'net_g_latest.pth'
+        trained = ExperimentFolder(self.search.path.with_name(self.name)).weights()
         ema = opt['derive']['train'].get('ema_decay', 0) > 0
         val = {key: value for key, value in (opt.get('val') or {}).items() if key not in ('val_freq', 'pbar')}
         return {

@@ -3,12 +3,12 @@ import json
 import math
 import os
 import time
-from pathlib import Path
 
 import numpy as np
 from basicsr.utils import get_root_logger
 
 from deconas_plugin.files.atomic import explained
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.space.genotype import Genotype
 
 
@@ -55,9 +55,8 @@ class SearchHistory:
 
     def __init__(self, folder, counter, writes=True):
         self.writes = writes
-        self.scores_path = Path(folder, 'search_history.jsonl')
-        self.probabilities_path = Path(folder, 'bit_probabilities.jsonl')
-        self.signal_path = Path(folder, 'signal.jsonl')
+        files = ExperimentFolder(folder)
+        self.scores_path, self.probabilities_path, self.signal_path = files.history, files.probabilities, files.signal
         self.counter = counter
         self.started = time.time()
         self._round, self._best = [], None
@@ -162,9 +161,8 @@ def read_history(folder, space, last_iter=math.inf):
     Returns:
         tuple[list[Genotype], list[float]]: The genotypes in the order in which they were scored, and their rewards.
     """
-    path = Path(folder, 'search_history.jsonl')
-    # What a process that was killed has left of a last line is none; resuming cuts it off.
-    lines = map(json.loads, path.read_text(encoding='utf-8').split('\n')[:-1]) if path.is_file() else ()
+    files = ExperimentFolder(folder)
+    lines = files.read_lines(files.history) if files.history.is_file() else ()
     scored = [(Genotype.from_text(space, line['genotype']), line['reward']) for line in lines
               if line['iter'] <= last_iter]
     return [genotype for genotype, _ in scored], [reward for _, reward in scored]

@@ -8,6 +8,7 @@ import torch
 from basicsr.utils import get_time_str
 
 from deconas_plugin.errors import DeCoNASError, OptionError, WeightsError
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import flat_options
 from deconas_plugin.files.paths import below_root
 from deconas_plugin.files.states import load_state, read_pth
@@ -69,16 +70,16 @@ def find_checkpoint(opt):
         WeightsError: ``path.resume_state`` is not whole, or none of the newer states is.
         OptionError: ``path.resume_state`` belongs to another experiment.
     """
-    folder = Path(opt['path']['training_states'])
+    folder = ExperimentFolder.of(opt)
     if not opt['auto_resume']:
         given = opt['path'].get('resume_state')
         if given is None:
             return None
-        if Path(given).resolve().parent != folder.resolve():
-            raise OptionError(f'path.resume_state: expected a file of {folder}, got {given}; to start a new experiment '
-                              'from its weights give path.pretrain_network_g')
+        if Path(given).resolve().parent != folder.states.resolve():
+            raise OptionError(f'path.resume_state: expected a file of {folder.states}, got {given}; to start a new '
+                              'experiment from its weights give path.pretrain_network_g')
         return _open(Path(given), opt)
-    states, notes = checkpoint_files(folder), []
+    states, notes = folder.all_states(), []
     for path in reversed(states):
         try:
             found = _open(path, opt)
@@ -88,44 +89,42 @@ def find_checkpoint(opt):
             found.notes.extend(notes)
             return found
     if states:
-        raise WeightsError(f'{folder}: none of {len(states)} checkpoints is whole; {notes[0]}. '
+        raise WeightsError(f'{folder.states}: none of {len(states)} checkpoints is whole; {notes[0]}. '
                            'Start anew without --auto_resume')
     return None
 
 
-def checkpoint_files(folder):
-    """list[Path]: The training states of a folder, oldest first."""
-    return sorted((path for path in Path(folder).glob('*.state') if path.stem.isdecimal()),
-                  key=lambda path: int(path.stem))
-
-
-def prune_checkpoints(paths, keep, network_freq):
+def prune_checkpoints(folder, keep, network_freq):
     """Remove all but the newest ``keep`` training states.
 
     The networks of every ``network_freq``-th iteration stay; those of checkpoints in between, which a signal or the
     clock has asked for, go with their states.
 
     Args:
-        paths (dict): The options ``path`` of a run.
+        folder (ExperimentFolder): Of the run.
         keep (int): How many states.
         network_freq (float): ``logger.save_checkpoint_freq``.
     """
-    for path in checkpoint_files(paths['training_states'])[:-keep]:
+    for path in folder.all_states()[:-keep]:
         path.unlink(missing_ok=True)
         if int(path.stem) % network_freq:
-            for network in Path(paths['models']).glob(f'net_*_{path.stem}.pth'):
+            for network in folder.weights_at(path.stem):
                 network.unlink(missing_ok=True)
 
 
-def set_newer_aside(checkpoint):
+def set_newer_aside(folder, iteration):
     """Rename the states that are newer than the one a run continues from: they are broken, or of another future.
+
+    Args:
+        folder (ExperimentFolder): Of the run.
+        iteration (int): Where it continues.
 
     Returns:
         list[str]: What to say in the log about it.
     """
     notes = []
-    for path in checkpoint_files(checkpoint.path.parent):
-        if int(path.stem) > checkpoint.state['iter']:
+    for path in folder.all_states():
+        if int(path.stem) > iteration:
             path.replace(path.with_name(f'{path.name}_archived_{get_time_str()}'))
             notes.append(f'Set aside, as this run continues before it: {path}')
     return notes
@@ -139,7 +138,7 @@ def _open(path, opt):
             raise WeightsError(f'{path}: expected a training state with {", ".join(kinds)}')
     for key in opt:
         if key.startswith('network_'):
-            load_state(Path(opt['path']['models'], f'net_{key.removeprefix("network_")}_{state["iter"]}.pth'))
+            load_state(ExperimentFolder.of(opt).weights(f'net_{key.removeprefix("network_")}', state['iter']))
     return Checkpoint(path, state, [])
 
 

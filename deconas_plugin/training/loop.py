@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from basicsr.utils import AvgTimer, MessageLogger, get_root_logger
 
 from deconas_plugin.errors import DivergenceError, Interrupted
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.paths import shown
-from deconas_plugin.training.checkpoints import checkpoint_files, prune_checkpoints
+from deconas_plugin.training.checkpoints import prune_checkpoints
 from deconas_plugin.training.processes import total
 from deconas_plugin.training.progress import RunProgress
 from deconas_plugin.training.signals import TIME_IS_UP
@@ -128,7 +129,7 @@ class TrainingLoop:
         try:
             self.model.optimize_parameters(current_iter)
         except DivergenceError as error:
-            states = checkpoint_files(self.opt['path']['training_states'])
+            states = ExperimentFolder.of(self.opt).all_states()
             last = f'the last good state is {shown(states[-1])}' if states else 'no state has been saved yet'
             raise DivergenceError(f'{error}; {last}') from error
         self.iter_timer.record()
@@ -205,7 +206,7 @@ class TrainingLoop:
         if self.opt['rank'] == 0:
             self.times.save()
             logger_opt = self.opt['logger']
-            prune_checkpoints(self.opt['path'], logger_opt['keep_states'],
+            prune_checkpoints(ExperimentFolder.of(self.opt), logger_opt['keep_states'],
                               logger_opt['save_checkpoint_freq'])
 
     def _is_due(self, section, key):

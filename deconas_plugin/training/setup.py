@@ -11,6 +11,7 @@ from basicsr.utils import set_random_seed
 from basicsr.utils.dist_util import get_dist_info
 
 from deconas_plugin.files.atomic import save_text
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.machine.device import device_of_run
 from deconas_plugin.training.processes import from_first
 
@@ -43,14 +44,14 @@ def complete_options(opt, root, dist=False, auto_resume=False, debug=False):
         for key in section:
             if isinstance(section[key], str) and key.startswith(('dataroot_', 'pretrain_network', 'resume_state')):
                 section[key] = str(Path(section[key]).expanduser())
-    experiment = Path(root, 'experiments', opt['name'])
+    folder = ExperimentFolder.named(root, opt['name'])
     opt['root_path'] = str(root)
     opt['path'].update(
-        experiments_root=str(experiment),
-        models=str(experiment / 'models'),
-        training_states=str(experiment / 'training_states'),
-        log=str(experiment),
-        visualization=str(experiment / 'visualization'))
+        experiments_root=str(folder.path),
+        models=str(folder.models),
+        training_states=str(folder.states),
+        log=str(folder.path),
+        visualization=str(folder.visualization))
     # BasicSR does this for every name that has "debug" in it.
     if debug:
         opt['logger'].update(use_tb_logger=False)
@@ -84,7 +85,7 @@ class PartTimes:
     """
 
     def __init__(self, folder):
-        self.path = Path(folder, 'timing.json')
+        self.path = ExperimentFolder(folder).timing
         self.seconds = json.loads(self.path.read_text(encoding='utf-8')) if self.path.is_file() else {}
         self._inside = []
 

@@ -2,13 +2,12 @@
 import json
 import math
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-import yaml
 
 from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.errors import DataError, DeCoNASError, GenotypeError
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.search.history import comparable
 from deconas_plugin.search.reward import RewardSignal
 from deconas_plugin.space.choices import PAPER_ACTIVATION, PAPER_ATTENTION
@@ -25,42 +24,39 @@ class Experiment:
     Args:
         folder (str | Path): ``experiments/<name>``.
 
+    Attributes:
+        folder (ExperimentFolder): Its files.
+
     Raises:
         DataError: There is no such folder.
     """
 
     def __init__(self, folder):
-        self.folder = Path(folder)
-        if not self.folder.is_dir():
+        self.folder = ExperimentFolder(folder)
+        if not self.folder.path.is_dir():
             raise DataError(f'{folder}: expected the folder of an experiment, such as experiments/search_x2')
 
     @property
     def name(self):
         """str: Name of the experiment."""
-        return self.folder.resolve().name
+        return self.folder.path.resolve().name
 
     @cached_property
     def options(self):
         """dict: The options that it runs with."""
-        return self._yaml(self.options_file)
-
-    @cached_property
-    def options_file(self):
-        """Path: ``options.yml``, or the option file that BasicSR copied here."""
-        files = [self.folder / 'options.yml', *sorted(self.folder.glob('*.yml'))]
-        return next((file for file in files if file.is_file()), files[0])
+        return self.folder.read_mapping(self.folder.options_file)
 
     @property
     def options_text(self):
         """str: The option file as it stands."""
-        return self._read(self.options_file.name)
+        return self.folder.read_text(self.folder.options_file)
 
     @cached_property
     def history(self):
         """dict[str, ndarray]: Every number of ``search_history.jsonl`` as a column over the scored genotypes, NaN where
         a row has none; ``genotype`` holds their bits, ``penalties`` a dict of columns. ``psnr``, ``reward`` and its
         baseline are made comparable between steps, see :func:`deconas_plugin.search.history.comparable`."""
-        rows = self._json_lines('search_history.jsonl')
+        rows = self._rows(self.folder.history)
         missing = {'iter', 'genotype', 'psnr', 'reward'} - set(rows[0])
         if missing:
             raise DataError(f'search_history.jsonl: expected the key {sorted(missing)[0]} in every line')
@@ -87,7 +83,7 @@ class Experiment:
     @cached_property
     def bit_probabilities(self):
         """tuple[ndarray, ndarray]: Iterations (rounds,) and the probability of every bit, (rounds, bits)."""
-        rows = self._json_lines('bit_probabilities.jsonl')
+        rows = self._rows(self.folder.probabilities)
         try:
             probabilities = np.array([row['probabilities'] for row in rows], dtype=float)
             return np.array([row['iter'] for row in rows], dtype=float), probabilities
@@ -97,7 +93,7 @@ class Experiment:
     @cached_property
     def signal(self):
         """tuple[ndarray, list[RewardSignal]]: Iterations (rounds,), and what the rewards of each round said."""
-        rows = self._json_lines('signal.jsonl')
+        rows = self._rows(self.folder.signal)
         try:
             signals = [RewardSignal(*(float(row[name]) for name in ('spread', 'noise', 'block_gain'))) for row in rows]
             return np.array([row['iter'] for row in rows], dtype=float), signals
@@ -107,7 +103,7 @@ class Experiment:
     @cached_property
     def timing(self):
         """dict[str, float]: Seconds spent by part."""
-        text = self._read('timing.json')
+        text = self.folder.read_text(self.folder.timing)
         try:
             return {str(key): float(value) for key, value in json.loads(text).items()}
         except (AttributeError, TypeError, ValueError) as error:
@@ -116,13 +112,13 @@ class Experiment:
     @cached_property
     def derived(self):
         """dict: ``derived/genotype.yml``, with the genotype itself in ``genotype``."""
-        content = self._yaml(self.folder / 'derived' / 'genotype.yml')
+        content = self.folder.read_mapping(self.folder.derived().genotype)
         return {**content, 'genotype': Genotype.from_dict(content.get('genotype') or {})}
 
     @cached_property
     def log(self):
         """dict: ``losses`` and ``metrics``, each {name: (iterations, values)}, from the training logs in order."""
-        files = sorted(self.folder.glob('train_*.log'), key=lambda file: file.stat().st_mtime)
+        files = self.folder.logs
         if not files:
             raise DataError('no train_*.log in the folder yet')
         # What follows the last line break is still being written.
@@ -138,7 +134,7 @@ class Experiment:
             return build_space(**options, search_fusion=network.get('search_fusion', False),
                                share_blocks=network.get('share_blocks', True))
         except (DeCoNASError, TypeError) as error:
-            raise DataError(f'{self.options_file.name}: network_g: {error}') from error
+            raise DataError(f'{self.folder.options_file.name}: network_g: {error}') from error
 
     @property
     def _completed(self):
@@ -156,19 +152,20 @@ class Experiment:
         """dict: The options of ``network_g``."""
         network = self.options.get('network_g')
         if not isinstance(network, dict):
-            raise DataError(f'{self.options_file.name}: expected network_g, found none')
+            raise DataError(f'{self.folder.options_file.name}: expected network_g, found none')
         return network
 
     @property
     def is_derived(self):
         """bool: Whether the search has come to its end."""
-        return (self.folder / 'derived' / 'genotype.yml').is_file()
+        return self.folder.derived().genotype.is_file()
 
     @cached_property
     def halving(self):
         """list[dict]: What every candidate earned in every rung of the halving that derived the network, in order;
         empty where there was none."""
-        return self._json_lines('derived/halving.jsonl') if (self.folder / 'derived/halving.jsonl').is_file() else []
+        rungs = self.folder.derived().halving
+        return self._rows(rungs) if rungs.is_file() else []
 
     @property
     def genotype_kind(self):
@@ -216,7 +213,7 @@ class Experiment:
     @property
     def is_search(self):
         """bool: Whether it is a search, rather than the training of one network."""
-        if (self.folder / 'search_history.jsonl').is_file():
+        if self.folder.history.is_file():
             return True
         try:
             return 'search' in self.options
@@ -282,33 +279,11 @@ class Experiment:
         except GenotypeError as error:
             raise DataError(f'the searched space has no {PAPER_ATTENTION} attention with {PAPER_ACTIVATION}') from error
 
-    def _read(self, name):
-        try:
-            return (self.folder / name).read_text(encoding='utf-8')
-        except OSError as error:
-            raise DataError(f'no {name} in the folder yet') from error
-        except UnicodeDecodeError as error:
-            raise DataError(f'{name}: expected text') from error
-
-    def _yaml(self, path):
-        try:
-            content = yaml.safe_load(self._read(path.relative_to(self.folder)))
-        except yaml.YAMLError as error:
-            raise DataError(f'{path.name}: {" ".join(str(error).split())}') from error
-        if not isinstance(content, dict):
-            raise DataError(f'{path.name}: expected a YAML mapping')
-        return content
-
-    def _json_lines(self, name):
-        """list[dict]: Every whole line; a running search may be in the middle of writing the last."""
-        rows = []
-        for number, line in enumerate(self._read(name).split('\n')[:-1], 1):
-            try:
-                rows.append(dict(json.loads(line)))
-            except (TypeError, ValueError) as error:
-                raise DataError(f'{name}: line {number}: expected a JSON object') from error
+    def _rows(self, path):
+        """list[dict]: The lines of a file, at least one."""
+        rows = self.folder.read_lines(path)
         if not rows:
-            raise DataError(f'{name}: nothing in it yet')
+            raise DataError(f'{path.name}: nothing in it yet')
         return rows
 
 

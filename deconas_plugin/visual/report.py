@@ -38,9 +38,8 @@ def write_report(folder, pairs=None):
         StorageError: The file cannot be written.
     """
     experiment = Experiment(folder)
-    path = experiment.folder / 'report.html'
-    save_text(render_report(experiment, pairs), path)
-    return path
+    save_text(render_report(experiment, pairs), experiment.folder.report)
+    return experiment.folder.report
 
 
 def render_report(experiment, pairs=None):

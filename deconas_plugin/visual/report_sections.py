@@ -44,11 +44,11 @@ def _connections(genotype):
 
 def _commands(experiment):
     """list[tuple[str, str]]: What each command does, and the command."""
-    derived = experiment.folder / 'derived'
+    derived = experiment.folder.derived()
     commands = [(f'{verb} it', f'{tool_command(tool)} -opt {typed(file)}')
                 for verb, tool in (('Train', 'train'), ('Test', 'test'))
-                for file in sorted(derived.glob(f'{tool}_*.yml'))]
-    drawn = derived / 'genotype.yml' if experiment.is_search else experiment.folder / 'models' / 'net_g_latest.pth'
+                for file in derived.options_files(tool)]
+    drawn = derived.genotype if experiment.is_search else experiment.folder.weights()
     if drawn.is_file():
         commands.append(('Draw it for a paper', f'{tool_command("draw")} {typed(drawn)} -o genotype.pdf'))
     return [*commands, ('Write this page anew', f'{tool_command("report")} {typed(experiment.folder)}')]
@@ -180,7 +180,7 @@ def times(experiment):
 
 def options(experiment):
     """dict: Name and text of the option file."""
-    return {'file': experiment.options_file.name, 'text': experiment.options_text}
+    return {'file': experiment.folder.options_file.name, 'text': experiment.options_text}
 
 
 def _charts(figures, prefix):

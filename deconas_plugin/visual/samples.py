@@ -49,11 +49,11 @@ def sample_network(experiment):
         DataError: There are no weights yet.
         WeightsError: They are unreadable.
     """
-    inherited = experiment.folder / 'derived' / 'net_g_inherited.pth'
+    inherited = experiment.folder.derived().weights
     if inherited.is_file():
         return load_network(inherited), 'the derived network with weights inherited from the supernet'
     total_iter = (experiment.options.get('train') or {}).get('total_iter', 0)
-    weights = newest_weights(experiment.folder / 'models', 'net_g', total_iter)
+    weights = newest_weights(experiment.folder, 'net_g', total_iter)
     if weights is None:
         raise DataError('no weights in models/ yet')
     if experiment.network.get('type') != 'DeCoNASSuperNet':

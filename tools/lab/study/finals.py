@@ -13,6 +13,7 @@ from rich.console import Console
 
 from deconas_plugin.errors import DeCoNASError, Interrupted
 from deconas_plugin.files.atomic import save_text
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.options.trial import check_network_builds
@@ -160,7 +161,7 @@ class Finals:
         steps = max(steps // search_opt.get('genotypes_per_step', 1), 1)
         name = f'supernet_{steps}_{seed}'
         if self._experiments.get('name') != (space, name):
-            trained = (self.output / space / 'experiments' / name / 'models' / 'net_g_latest.pth').exists()
+            trained = ExperimentFolder.named(self.output / space, name).weights().exists()
             if self.deadline.is_over and not trained:
                 raise Interrupted('', 0)
             self._experiments = {'name': (space, name), 'experiment': trained_supernet(

@@ -46,7 +46,7 @@ def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, see
             other settings.
     """
     experiment = SearchExperiment(folder, iteration)
-    output = Path(output or Path(folder, 'rank'))
+    output = Path(output or experiment.folder.rank)
     check_trains_alone(experiment.opt)
     results = Results(output, dict(num=num, seed=seed, **_searched(experiment)))
     rank = Rank(experiment, results, stratified_genotypes(experiment.supernet.space, experiment.counter, num, seed),

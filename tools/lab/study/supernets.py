@@ -1,5 +1,6 @@
 """Supernets for studies: trained by the pipeline of searches, without a controller round."""
 
+from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import save_options
 from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.runs.pipeline import run_training
@@ -23,12 +24,12 @@ def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
     Raises:
         Interrupted: A signal or the time limit asked to stop; the last step has been saved.
     """
-    folder = output / 'experiments' / name
-    if not (folder / 'models' / 'net_g_latest.pth').exists():
+    folder = ExperimentFolder.named(output, name)
+    if not folder.weights().exists():
         path = output / f'{name}.yml'
         save_options(_options(opt, name, steps, seed, changes, minutes), path)
         run_training('search', path, root=output.resolve(), auto_resume=True)
-    return SearchExperiment(folder)
+    return SearchExperiment(folder.path)
 
 
 def _options(opt, name, steps, seed, changes, minutes):
