@@ -15,7 +15,7 @@ from two_steps import base_options, run_two_steps
 from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.deconas_supernet_arch import DeCoNASSuperNet
-from deconas_plugin.options.check import check_section
+from deconas_plugin.options.check_keys import check_section
 from deconas_plugin.options.defaults import SCHEMAS
 from deconas_plugin.options.read import load_options
 from deconas_plugin.options.schema import DATASET, REQUIRED

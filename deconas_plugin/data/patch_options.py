@@ -11,7 +11,7 @@ from deconas_plugin.files.paths import tool_command
 LOADER_KEYS = ('name', 'type', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio', 'use_shuffle',
                'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers', 'final_share')
 
-_CHOICES = {
+CHOICES = {
     'phase': ('train', 'val', 'test'),
     'cache': ('disk', 'memory', 'cuda', 'device', 'none'),
     'on_error': ('raise', 'skip'),
@@ -82,7 +82,7 @@ class PatchOptions:
         return self.on_error == 'skip'
 
     def _check(self):
-        for key, choices in _CHOICES.items():
+        for key, choices in CHOICES.items():
             self._require(getattr(self, key) in choices, key, ' | '.join(choices))
         self._require(_is_count(self.scale), 'scale', 'a whole number of at least 1')
         self._require(self.io_backend in ({'type': 'lmdb'}, {'type': 'disk'}), 'io_backend',

@@ -12,8 +12,9 @@ from deconas_plugin.cost.modules import count_network, merge_branches
 from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.files.paths import below_root, locate
 from deconas_plugin.files.user_code import import_user_code
-from deconas_plugin.options.check import check_options, check_section
+from deconas_plugin.options.check import check_options
 from deconas_plugin.options.check_data import paired_images
+from deconas_plugin.options.check_keys import check_section
 from deconas_plugin.options.check_text import check_plain
 from deconas_plugin.options.defaults import with_defaults
 from deconas_plugin.options.read import load_options

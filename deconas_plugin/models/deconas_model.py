@@ -21,64 +21,51 @@ from deconas_plugin.training.processes import average_gradients, mean, share_mod
 from deconas_plugin.training.schedules import WarmupCosineLR, ema_decay_at
 from deconas_plugin.visual.samples import add_sample, make_sample
 
+# What the sections train and val leave out, where BasicSR's own pipeline runs the model and nobody has filled it in.
+TRAIN_DEFAULTS = {'channels_last': True, 'compile': False, 'ema_warmup': True, 'frequency_share': 1, 'max_skips': 20,
+                  'warmup_iter': -1}
+VAL_DEFAULTS = {'bicubic': False, 'precision': 'float32'}
+
 
 @MODEL_REGISTRY.register()
 class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
     """SRModel for derived networks; every option of SRModel means the same.
 
-    Additional options:
-        train.precision (str): 'float32', 'tf32', 'bf16' or 'fp16' of the training step. Default: bf16 where the
-            processor computes it, else float32.
-        train.channels_last (bool): Memory layout of network and images. Default: true.
-        train.compile (bool): Compile the training step's network: faster steps, on a GPU through CUDA graphs, minutes
-            before the first.
-            Default: false.
-        train.grad_clip (float): Largest gradient norm. Default: none.
-        train.skip_loss_over (float): Skip steps whose loss exceeds this many times its running mean. Default: none;
-            steps whose loss or gradient is not finite are skipped always.
-        train.max_skips (int): Stop when so many steps in a row are skipped. Default: 20.
-        train.scheduler: Besides BasicSR's, ``type: WarmupCosineLR``, a rise over ``train.warmup_iter`` and one cosine.
-        train.frequency_opt (dict): A second loss beside the pixel loss, such as ``type: FrequencyLoss``.
-        train.frequency_share (float): In which last part of the iterations it counts. Default: 1, in all.
-        train.ema_warmup (bool): Let the averaged weights forget the initial ones: see :func:`ema_decay_at`. Default:
-            true.
-        val.precision (str): As train.precision, for validation and testing. Default: float32.
-        val.bicubic (bool): Log the metrics of bicubic upscaling too. Default: false.
-
     Args:
-        opt (dict): BasicSR's options.
+        opt (dict): BasicSR's options, with more keys in ``train`` and ``val``, such as ``precision``; see
+            options/README.md.
 
     Raises:
         OptionError: An option does not fit the device.
     """
 
     def __init__(self, opt):
-        self.channels_last = opt.get('train', {}).get('channels_last', True)
+        self.channels_last = {**TRAIN_DEFAULTS, **opt.get('train', {})}['channels_last']
         super().__init__(opt)
         keep_freed_memory(self.device)
-        self.val_precision = resolve_precision(
-            (self.opt.get('val') or {}).get('precision', 'float32'), self.device, key='val.precision')
+        self.val_opt = {**VAL_DEFAULTS, **(self.opt.get('val') or {})}
+        self.val_precision = resolve_precision(self.val_opt['precision'], self.device, key='val.precision')
 
     def init_training_settings(self):
-        train_opt = self.opt['train']
+        train_opt = self.opt['train'] = {**TRAIN_DEFAULTS, **self.opt['train']}
         given = deepcopy(train_opt)
         # Of the network that was built: pretrained weights say what the options leave out.
         widths = widths_that_bf16_minds(self.get_bare_model(self.net_g))
         self.precision = resolve_precision(train_opt.get('precision'), self.device, widths)
         grad_clip = train_opt.get('grad_clip')
         self.grad_clip = math.inf if grad_clip is None else grad_clip
-        self.guard = LossGuard(train_opt.get('skip_loss_over'), train_opt.get('max_skips', 20))
+        self.guard = LossGuard(train_opt.get('skip_loss_over'), train_opt['max_skips'])
         # Only fp16 has too small a range for gradients; otherwise the scaler passes everything through.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == 'fp16')
         get_root_logger().info(f'Training in {self.precision}, channels_last: {self.channels_last}.')
         super().init_training_settings()
         frequency_opt = train_opt.get('frequency_opt')
         self.cri_frequency = build_loss(frequency_opt).to(self.device) if frequency_opt else None
-        self.frequency_from = train_opt['total_iter'] * (1 - train_opt.get('frequency_share', 1))
+        self.frequency_from = train_opt['total_iter'] * (1 - train_opt['frequency_share'])
         if self.ema_decay > 0:
             # Validated and shipped, so it shall run as the other does.
             self.net_g_ema.to(memory_format=self._memory_format)
-        self.compiled = train_opt.get('compile', False)
+        self.compiled = train_opt['compile']
         # A GPU waits for the launches of a small network's kernels, unless a CUDA graph replays them all at once. Sizes
         # change once in a training at most, so that each has a network of its own.
         self.train_net = torch.compile(self.net_g, dynamic=False, mode='reduce-overhead' if self._on_gpu else None) \
@@ -111,7 +98,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         keywords = {key: value for key, value in scheduler.items() if key != 'type'}
         for optimizer in self.optimizers:
             self.schedulers.append(WarmupCosineLR(
-                optimizer, self.opt['train']['total_iter'], self.opt['train'].get('warmup_iter', -1), **keywords))
+                optimizer, self.opt['train']['total_iter'], self.opt['train']['warmup_iter'], **keywords))
 
     def feed_data(self, data):
         self.lq = self._to_device(data['lq'])
@@ -133,7 +120,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
         if self._may_step(current_iter, total.detach(), norm):
             self.scaler.step(self.optimizer_g)
             if self.ema_decay > 0:
-                warmup = self.opt['train'].get('ema_warmup', True)
+                warmup = self.opt['train']['ema_warmup']
                 self.model_ema(ema_decay_at(self.ema_decay, current_iter) if warmup else self.ema_decay)
         self.scaler.update()
         if self.guard.skipped:
@@ -203,7 +190,7 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
 
     def nondist_validation(self, dataloader, current_iter, tb_logger, save_img):
         super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
-        if self.opt['val'].get('bicubic') and self.opt['val'].get('metrics'):
+        if self.val_opt['bicubic'] and self.val_opt.get('metrics'):
             self._log_bicubic(dataloader)
         if tb_logger:
             self._log_sample(dataloader.dataset[0], current_iter, tb_logger)

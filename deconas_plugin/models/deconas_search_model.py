@@ -50,14 +50,14 @@ class DeCoNASSearchModel(DeCoNASModel):
                                  self.opt['manual_seed'])
         self.rng = random.Random(self.opt['manual_seed'])
         self.genotype_sampler = GenotypeSampler(self.strategy, self.supernet.space, self.rng,
-                                            search_opt.get('weight_sampling', 'strategy'), search_opt['warmup_iter'])
+                                            search_opt['weight_sampling'], search_opt['warmup_iter'])
         # All processes draw the same genotypes without a word, as they start from one state and stay in step.
         torch.set_rng_state(from_first(torch.get_rng_state()))
         first = self.opt['rank'] == 0
         self.history = SearchHistory(self.opt['path']['experiments_root'], self.counter, writes=first)
         if first:
             save_options(self.opt, ExperimentFolder.of(self.opt).options)
-        self.watch = ControllerWatch(search_opt.get('min_entropy', 0.05) * self.supernet.space.num_bits)
+        self.watch = ControllerWatch(search_opt['min_entropy'] * self.supernet.space.num_bits)
         self.round_log = {}
         # Those of the training pipeline, which replaces them; BasicSR's own has none.
         self.times = PartTimes(self.opt['path']['experiments_root'])
@@ -86,8 +86,8 @@ class DeCoNASSearchModel(DeCoNASModel):
 
     def weight_step_genotypes(self):
         """list[Genotype]: What this process trains in this iteration."""
-        processes = 1 if self.search_opt.get('shared_genotype', False) else self.opt['world_size']
-        count = self.search_opt.get('genotypes_per_step', 1)
+        processes = 1 if self.search_opt['shared_genotype'] else self.opt['world_size']
+        count = self.search_opt['genotypes_per_step']
         drawn = [self.genotype_sampler.draw(self.current_iter) for _ in range(count * processes)]
         return drawn[self.opt['rank'] % processes::processes]
 

@@ -1,13 +1,18 @@
-"""Checks that the data an option file names is there, pairs up, and is not used for two purposes."""
+"""Checks datasets: what their sections say, and that the data is there, pairs up, and is not used for two purposes."""
 import itertools
 import re
 from pathlib import Path
+
+from basicsr.utils.registry import DATASET_REGISTRY
 
 from deconas_plugin.data.images.reader import read_size
 from deconas_plugin.data.pairs import check_pair, image_name, list_pairs
 from deconas_plugin.data.patch_options import PatchOptions
 from deconas_plugin.errors import DataError, DeCoNASError, OptionError
 from deconas_plugin.files.paths import tool_command
+from deconas_plugin.options.check_keys import check_section, check_type
+from deconas_plugin.options.defaults import DESCRIBED
+from deconas_plugin.options.schema import DATASET
 from deconas_plugin.options.trial import try_dataset, try_metrics
 
 PAIRED = ('DeCoNASPatchDataset', 'PairedImageDataset')
@@ -15,6 +20,30 @@ PAIRED = ('DeCoNASPatchDataset', 'PairedImageDataset')
 MOST_FILES = 5000
 # Of an epoch: their order is drawn at once.
 MOST_SAMPLES = 10**8
+
+
+def check_dataset(dataset, name):
+    """Check what the section of a dataset says, before any file is opened.
+
+    Args:
+        dataset (dict): The section.
+        name (str): Its place, for messages.
+
+    Raises:
+        OptionError: The type, a key or a value is none that it may have.
+    """
+    if not isinstance(dataset, dict):
+        raise OptionError(f'{name}: expected a section with keys, got {dataset!r}')
+    check_type(dataset.get('type'), DATASET_REGISTRY, f'{name}.type')
+    if dataset['type'] == 'SingleImageDataset':
+        check_section(dataset, {key: value for key, value in DATASET.items() if key != 'dataroot_gt'},
+                       f'{name}.')
+    elif dataset['type'] in DESCRIBED:
+        check_section(dataset, DATASET, f'{name}.')
+    if dataset['type'] == 'PairedImageDataset':
+        for key in ('final_gt_size', 'use_channel_shuffle'):
+            if dataset.get(key):
+                raise OptionError(f'{name}.{key}: PairedImageDataset has no such option; set type: DeCoNASPatchDataset')
 
 
 def check_data(opt, task):
@@ -31,7 +60,7 @@ def check_data(opt, task):
     datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
     if task == 'search':
         datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
-    images = {name: _check_dataset(name, dataset, opt) for name, dataset in datasets.items()}
+    images = {name: _images(name, dataset, opt) for name, dataset in datasets.items()}
     learnt_from = [name for name in datasets if name in ('datasets.train', 'search.reward.dataset')]
     for first in learnt_from:
         for second in datasets:
@@ -44,7 +73,7 @@ def check_data(opt, task):
         try_metrics(metrics, _smallest_side(opt))
 
 
-def _check_dataset(name, dataset, opt):
+def _images(name, dataset, opt):
     """set[tuple[str, str]]: Folder and name of every image of a dataset."""
     scale = opt['scale']
     check_roots(name, dataset, scale)

@@ -33,7 +33,7 @@ def check_weights(opt, networks):
         if not reads_all and file.suffix != '.pth':
             raise OptionError(f'{key}: {opt["model_type"]} reads .pth files alone, got {given!r}; set model_type: '
                               f'DeCoNASModel, or convert it with {tool_command("convert")}')
-        param_key = opt['path'].get('param_key_g', 'params') if network == 'network_g' else 'params'
+        param_key = opt['path']['param_key_g'] if network == 'network_g' else 'params'
         try:
             state, found = load_state(file, (param_key, 'params'))
             if not reads_all:

@@ -16,7 +16,7 @@ SCHEMAS = {
 }
 # Datasets whose keys the schema lists; of others it knows what the loaders read.
 DESCRIBED = ('DeCoNASPatchDataset', 'PairedImageDataset', 'SingleImageDataset')
-LOADER_KEYS = ('num_worker_per_gpu', 'batch_size_per_gpu', 'dataset_enlarge_ratio')
+LOADER_KEYS = ('num_worker_per_gpu', 'batch_size_per_gpu', 'dataset_enlarge_ratio', 'num_prefetch_queue')
 LR_PATCH = 64
 # Parts of the names of metrics of which less is better.
 LOWER_IS_BETTER = ('niqe', 'lpips', 'fid', 'dists', 'brisque', 'pieapp', 'ilniqe', 'mse', 'mae', 'ergas')

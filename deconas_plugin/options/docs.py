@@ -6,7 +6,7 @@ from pathlib import Path
 
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 
-from deconas_plugin.options.check import option_keywords
+from deconas_plugin.options.check_keys import option_keywords
 from deconas_plugin.options.schema import COMMON, LEAGUE_OPTIONS, REQUIRED, SEARCH_OPTIONS
 from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.strategy import STRATEGIES

@@ -1,8 +1,14 @@
-"""What an option file may hold: every key with kind, default and meaning. options/README.md shows the same table."""
+"""What an option file may hold: every key with kind, default and meaning. options/README.md shows the same table.
+
+Defaults stand here alone, but for those of the dataset and the model that BasicSR's own pipeline can run as well: it
+fills in nothing, so that they stand there, and are taken over.
+"""
 import difflib
 from dataclasses import dataclass, field
 
+from deconas_plugin.data.patch_options import CHOICES, PatchOptions
 from deconas_plugin.machine.device import PRECISIONS
+from deconas_plugin.models.deconas_model import TRAIN_DEFAULTS, VAL_DEFAULTS
 from deconas_plugin.search.sampling import WEIGHT_SAMPLING
 
 REQUIRED = object()
@@ -88,18 +94,19 @@ DATASET = {
     'dataroot_lq': text('Folder or LMDB of the LR images'),
     'keys': Key('any', 'DeCoNASPatchDataset: images to take, by name or range such as 0001-0750', None),
     'meta_info_file': text('File that lists the images of a folder', None),
-    'filename_tmpl': text('Name of the LR file for an HR file, without ending', '{}'),
+    'filename_tmpl': text('Name of the LR file for an HR file, without ending', PatchOptions.filename_tmpl),
     'io_backend': mapping('How images are stored', REQUIRED, {'type': text('lmdb or disk', choices=('lmdb', 'disk'))}),
     'cache': text('DeCoNASPatchDataset: where decoded images are kept; device: in the memory of the GPU that trains, '
-                  'on disk where there is none', None, ('disk', 'memory', 'cuda', 'device', 'none')),
+                  'on disk where there is none', PatchOptions.cache, CHOICES['cache']),
     'cache_dir': text('DeCoNASPatchDataset: folder of the disk cache', None),
-    'on_error': text('DeCoNASPatchDataset: what to do about a broken image', 'raise', ('raise', 'skip')),
+    'on_error': text('DeCoNASPatchDataset: what to do about a broken image', PatchOptions.on_error,
+                     CHOICES['on_error']),
     'gt_size': integer('Side of a training patch, HR pixels; 64 LR pixels if left out', None),
     'final_gt_size': integer('DeCoNASPatchDataset: side of the patches in the last part of the training, HR pixels; '
                              'gt_size if left out', None),
     'final_share': share('That last part of the weight steps: 0.2 for the last fifth', 0.2),
-    'use_hflip': boolean('Flip half of the patches', True),
-    'use_rot': boolean('Rotate patches by 0, 90, 180 or 270 degrees', True),
+    'use_hflip': boolean('Flip half of the patches', PatchOptions.use_hflip),
+    'use_rot': boolean('Rotate patches by 0, 90, 180 or 270 degrees', PatchOptions.use_rot),
     'use_channel_shuffle': boolean('DeCoNASPatchDataset: put the colour channels of patches into a random order'),
     'color': text('y for luma only', None, ('y', 'rgb')),
     'mean': Key('list', 'Subtracted from every channel (the networks here do it themselves)', None),
@@ -128,8 +135,9 @@ VAL = {
     'save_img': boolean('Save the upscaled images'),
     'suffix': name('Added to the names of the images that a test saves; the name of the test if left out', ''),
     'pbar': boolean('Show a progress bar'),
-    'precision': text('Of validation and testing', 'float32', PRECISIONS),
-    'bicubic': boolean("Log the metrics of bicubic upscaling too; BasicSR's own models do not"),
+    'precision': text('Of validation and testing', VAL_DEFAULTS['precision'], PRECISIONS),
+    'bicubic': boolean("Log the metrics of bicubic upscaling too; BasicSR's own models do not",
+                       VAL_DEFAULTS['bicubic']),
     'metrics': mapping('Metrics by name; each has the type of a registered metric, its keywords and better: higher or '
                        'lower, which decides what is best: lower for NIQE, LPIPS and the like if left out', None),
 }
@@ -138,25 +146,28 @@ TRAIN = {
     'total_iter': integer('Weight steps'),
     'max_minutes': positive('Wall-clock limit, minutes: the run saves and ends in good order, and --auto_resume goes '
                             'on; none if left out', None),
-    'warmup_iter': integer('Weight steps over which the learning rate rises; -1 for none', -1, -1),
+    'warmup_iter': integer('Weight steps over which the learning rate rises; -1 for none',
+                           TRAIN_DEFAULTS['warmup_iter'], -1),
     'ema_decay': Key('number', 'Decay of the moving average of the weights, which is validated and shipped; 0 for none',
                      0, 0, maximum=0.999999),
     'ema_warmup': boolean('Whether that average spans at most the last tenth of the steps so far, so that it forgets '
-                          'the initial weights', True),
+                          'the initial weights', TRAIN_DEFAULTS['ema_warmup']),
     'optim_g': mapping('Optimizer of network_g: a type of torch.optim and its keywords'),
     'scheduler': mapping('Learning rate over time: a type of BasicSR and its keywords, or WarmupCosineLR: '
                          'a linear rise over warmup_iter, then one cosine to eta_min at total_iter'),
     'pixel_opt': mapping('Pixel loss: a registered loss and its keywords', None),
     'frequency_opt': mapping('Loss beside the pixel loss, such as FrequencyLoss, and its keywords', None),
-    'frequency_share': share('Last part of the weight steps in which it counts: 0.2 for the last fifth', 1),
+    'frequency_share': share('Last part of the weight steps in which it counts: 0.2 for the last fifth',
+                             TRAIN_DEFAULTS['frequency_share']),
     'perceptual_opt': mapping('Perceptual loss: a registered loss and its keywords', None),
     'precision': text('Of the training step; chosen for the device if left out', None, PRECISIONS),
-    'channels_last': boolean('Memory layout of network and images', True),
-    'compile': boolean('Compile the network: faster steps on a GPU, minutes before the first; not in a search', False),
+    'channels_last': boolean('Memory layout of network and images', TRAIN_DEFAULTS['channels_last']),
+    'compile': boolean('Compile the network: faster steps on a GPU, minutes before the first; not in a search',
+                       TRAIN_DEFAULTS['compile']),
     'grad_clip': positive('Largest norm of the gradient; none if left out', None),
     'skip_loss_over': number('Skip steps whose loss exceeds this many times its running mean; if left out, only steps '
                              'whose loss or gradient is not finite', None, 1),
-    'max_skips': integer('Steps skipped in a row after which training stops', 20),
+    'max_skips': integer('Steps skipped in a row after which training stops', TRAIN_DEFAULTS['max_skips']),
 }
 
 LOGGER = {

@@ -19,6 +19,7 @@ from deconas_plugin.files.paths import locate, shown, tool_command, typed
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.files.states import load_state, newest_weights
 from deconas_plugin.files.user_code import import_user_code
+from deconas_plugin.options.defaults import with_defaults
 from deconas_plugin.search.alone import TRAIN_KEYS
 from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.derive import Budget, DerivationFiles, derive
@@ -75,7 +76,7 @@ class SearchExperiment(SearchParts):
         opt = yaml.safe_load(path.read_text(encoding='utf-8'))
         locate(opt)
         import_user_code(opt)
-        return opt
+        return with_defaults(opt, 'search')  # a search of an earlier version knew fewer keys
 
     def _latest(self):
         newest = newest_weights(self.folder, 'net_c', self.opt['train']['total_iter'])

@@ -99,7 +99,7 @@ class AloneTraining:
         if optimizer_state is not None:
             optimizer.load_state_dict(optimizer_state)
         if warmup is None:
-            warmup = min(max(self.train_opt.get('warmup_iter', -1), 0), num_steps // WARMUP_SHARE)
+            warmup = min(max(self.train_opt['warmup_iter'], 0), num_steps // WARMUP_SHARE)
         net.train()
         for step, images in enumerate(self._batches(first_step, num_steps)):
             for group in optimizer.param_groups:

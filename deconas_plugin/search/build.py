@@ -61,13 +61,12 @@ class SearchParts:
         """Reward: Scores genotypes with the weights of the supernet."""
         reward_opt = self.opt['search']['reward']
         return Reward(self.supernet, self.penalty, crop_border=self.opt['scale'],
-                      test_y_channel=reward_opt.get('test_y_channel', False),
-                      precision=reward_opt.get('precision', 'float32'))
+                      test_y_channel=reward_opt['test_y_channel'],
+                      precision=reward_opt['precision'])
 
     @cached_property
     def reward_set(self):
         """RewardSet: Patches of the held-out images, cut from the files."""
         reward_opt = self.opt['search']['reward']
-        dataset_opt = {'use_hflip': False, 'use_rot': False, **reward_opt['dataset'], 'phase': 'train',
-                       'scale': self.opt['scale']}
+        dataset_opt = {**reward_opt['dataset'], 'phase': 'train', 'scale': self.opt['scale']}
         return RewardSet(dataset_opt, reward_opt['num_patches'], self.device, self.opt['manual_seed'])

@@ -182,7 +182,7 @@ class DerivationFiles(DerivedFolder):
 
     def _train(self, genotype):
         opt = self.experiment.opt
-        inherit = opt['derive'].get('inherit_weights', True)
+        inherit = opt['derive']['inherit_weights']
         return {
             **self._common('DeCoNASModel', genotype),
             'datasets': {phase: _without_filled_in(dataset) for phase, dataset in opt['datasets'].items()},
@@ -199,7 +199,7 @@ class DerivationFiles(DerivedFolder):
             phase: dataset for phase, dataset in opt['datasets'].items() if phase.startswith('val')}
         datasets = {f'test_{i}': _without_filled_in(dataset) for i, dataset in enumerate(datasets.values(), 1)}
         trained = ExperimentFolder(self.search.path.with_name(self.name)).weights()
-        ema = opt['derive']['train'].get('ema_decay', 0) > 0
+        ema = opt['derive']['train']['ema_decay'] > 0
         val = {key: value for key, value in (opt.get('val') or {}).items() if key not in ('val_freq', 'pbar')}
         return {
             **self._common('DeCoNASModel', genotype),

@@ -25,7 +25,7 @@ class ThreadPrefetcher:
         depth (int): How many to hold.
     """
 
-    def __init__(self, loader, depth=1):
+    def __init__(self, loader, depth):
         self.loader, self.depth = loader, depth
 
     def __iter__(self):
@@ -79,9 +79,10 @@ class TrainingData:
     def __init__(self, opt):
         self.opt = opt
         dataset_opt = opt['datasets']['train']
-        self.ratio = dataset_opt.get('dataset_enlarge_ratio', 1)
+        self.ratio = dataset_opt['dataset_enlarge_ratio']
         self.final_gt_size = dataset_opt.get('final_gt_size')
-        self.first_final_iter = round(opt['train']['total_iter'] * (1 - dataset_opt.get('final_share', 0.2))) + 1
+        if self.final_gt_size is not None:
+            self.first_final_iter = round(opt['train']['total_iter'] * (1 - dataset_opt['final_share'])) + 1
         self.dataset = build_dataset(dataset_opt)
         self.sampler = ResumableSampler(self.dataset, opt['world_size'], opt['rank'], self.ratio, opt['manual_seed'])
         self.loader = self._gpu_loader(dataset_opt) if dataset_opt.get('cache') == 'cuda' else self._loader(dataset_opt)
@@ -154,7 +155,7 @@ class TrainingData:
                 while (batch := prefetcher.next()) is not None:
                     yield batch
             elif dataset_opt.get('prefetch_mode') == 'cpu':
-                yield from ThreadPrefetcher(self.loader, dataset_opt.get('num_prefetch_queue', 1))
+                yield from ThreadPrefetcher(self.loader, dataset_opt['num_prefetch_queue'])
             else:
                 yield from self.loader
         except DeCoNASError as error:

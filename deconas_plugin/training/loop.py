@@ -124,7 +124,7 @@ class TrainingLoop:
     def _step(self, batch):
         current_iter = self.position.iter
         self._undo_warmup()
-        self.model.update_learning_rate(current_iter, warmup_iter=self.opt['train'].get('warmup_iter', -1))
+        self.model.update_learning_rate(current_iter, warmup_iter=self.opt['train']['warmup_iter'])
         self.model.feed_data(batch)
         try:
             self.model.optimize_parameters(current_iter)
@@ -177,7 +177,7 @@ class TrainingLoop:
     def _validate_all(self):
         for loader in self.val_loaders:
             self.model.validation(_UntilTimeIsUp(loader, self.stop), self.position.iter, self.tb_logger,
-                                  self.opt['val'].get('save_img', False))
+                                  self.opt['val']['save_img'])
 
     def _save_or_stop(self):
         reason = self.stop.agreed()

@@ -20,7 +20,7 @@ class LossGuard:
         skipped (int): Steps skipped so far.
     """
 
-    def __init__(self, skip_loss_over=None, max_skips=20):
+    def __init__(self, skip_loss_over, max_skips):
         self.skip_loss_over = skip_loss_over
         self.max_skips = max_skips
         self.mean = None

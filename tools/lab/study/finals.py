@@ -29,7 +29,7 @@ from tools.lab.study.compare_strategies import fresh_strategy, search_steps
 from tools.lab.study.finals_report import finals_table
 from tools.lab.study.supernets import trained_supernet
 
-OF_STRATEGIES = (None, 'strategy', 'uniform_warmup')
+OF_STRATEGIES = ('strategy', 'uniform_warmup')
 
 
 class Finals:
@@ -155,10 +155,10 @@ class Finals:
     def _experiment(self, seed, space, halved):
         """SearchExperiment: A supernet; with a halving to come, one of fewer steps."""
         search_opt = self.opts[space]['search']
-        sampling = search_opt.get('weight_sampling')
+        sampling = search_opt['weight_sampling']
         changes = {'weight_sampling': 'uniform' if sampling in OF_STRATEGIES else sampling}
         steps = self.supernet_steps - (self.halving_steps if halved else 0)
-        steps = max(steps // search_opt.get('genotypes_per_step', 1), 1)
+        steps = max(steps // search_opt['genotypes_per_step'], 1)
         name = f'supernet_{steps}_{seed}'
         if self._experiments.get('name') != (space, name):
             trained = ExperimentFolder.named(self.output / space, name).weights().exists()
