@@ -8,7 +8,7 @@ from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.files.user_code import import_user_code
 from deconas_plugin.machine.device import device_of_run
 from deconas_plugin.models.deconas_model import DeCoNASModel
-from deconas_plugin.options.check_data import check_data, check_dataset
+from deconas_plugin.options.check_data import check_data, check_dataset, check_datasets
 from deconas_plugin.options.check_keys import check_keywords, check_section, check_type
 from deconas_plugin.options.check_run import check_memory, check_model, check_run, check_sizes
 from deconas_plugin.options.check_search import check_search
@@ -56,6 +56,7 @@ def check_options(opt, source, task, prepare=None):
         _check_networks(opt, task)
         _check_scale(opt)
         check_run(opt, task)
+        check_datasets(opt, task)
         if prepare:
             prepare(opt)
         _check_builds(opt, task)
@@ -171,12 +172,6 @@ def _check_scale(opt):
         if metric.get('crop_border', scale) != scale:
             raise OptionError(f'val.metrics.{name}.crop_border: expected the scale {scale}, '
                               f'got {metric["crop_border"]}')
-    datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
-    if 'search' in opt:
-        datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
-    for name, dataset in datasets.items():
-        if (dataset.get('gt_size') or scale) % scale:
-            raise OptionError(f'{name}.gt_size: expected a multiple of the scale {scale}, got {dataset["gt_size"]}')
 
 
 def _check_builds(opt, task):

@@ -3,6 +3,7 @@ import itertools
 import re
 from pathlib import Path
 
+import torch
 from basicsr.utils.registry import DATASET_REGISTRY
 
 from deconas_plugin.data.images.reader import read_size
@@ -10,6 +11,7 @@ from deconas_plugin.data.pairs import check_pair, image_name, list_pairs
 from deconas_plugin.data.patch_options import PatchOptions
 from deconas_plugin.errors import DataError, DeCoNASError, OptionError
 from deconas_plugin.files.paths import tool_command
+from deconas_plugin.machine.parallel import available_cores
 from deconas_plugin.options.check_keys import check_section, check_type
 from deconas_plugin.options.defaults import DESCRIBED
 from deconas_plugin.options.schema import DATASET
@@ -20,6 +22,8 @@ PAIRED = ('DeCoNASPatchDataset', 'PairedImageDataset')
 MOST_FILES = 5000
 # Of an epoch: their order is drawn at once.
 MOST_SAMPLES = 10**8
+# Loading processes of a GPU: more would take minutes to start, and wait for each other.
+MOST_WORKERS, WORKERS_PER_CORE = 32, 8
 
 
 def check_dataset(dataset, name):
@@ -46,6 +50,75 @@ def check_dataset(dataset, name):
                 raise OptionError(f'{name}.{key}: PairedImageDataset has no such option; set type: DeCoNASPatchDataset')
 
 
+def check_datasets(opt, task):
+    """Check what the datasets of an option file ask for, before any file is opened.
+
+    Args:
+        opt (dict): Options whose sections, keys and types have been checked, with defaults.
+        task (str): 'search', 'train' or 'test'.
+
+    Raises:
+        OptionError: Something cannot be served.
+    """
+    if task == 'test' and not opt['datasets']:
+        raise OptionError('datasets: expected at least one to test on, test_1 for example, got {}')
+    scale = opt['scale']
+    for name, dataset in _datasets(opt, task).items():
+        if (dataset.get('gt_size') or scale) % scale:
+            raise OptionError(f'{name}.gt_size: expected a multiple of the scale {scale}, got {dataset["gt_size"]}')
+    _check_set_names(opt['datasets'])
+    for phase, dataset in opt['datasets'].items():
+        _check_loader(dataset, f'datasets.{phase}', phase == 'train', opt['num_gpu'])
+    if task == 'search':
+        _check_reward_dataset(opt['search']['reward']['dataset'])
+
+
+def _datasets(opt, task):
+    """dict[str, dict]: All datasets of a run, by their places."""
+    datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
+    if task == 'search':
+        datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
+    return datasets
+
+
+def _check_set_names(datasets):
+    seen = {}
+    for phase, dataset in datasets.items():
+        if phase == 'train':
+            continue
+        if (name := dataset.get('name')) in seen:
+            raise OptionError(f'datasets.{phase}.name: expected another name than that of datasets.{seen[name]}, '
+                              f'got {name!r} for both; their results could not be told apart')
+        seen[name] = phase
+
+
+def _check_loader(dataset, key, trains, num_gpu):
+    prefetch, workers = dataset.get('prefetch_mode'), dataset.get('num_worker_per_gpu')
+    most = max(MOST_WORKERS, WORKERS_PER_CORE * available_cores())
+    if trains and workers > most:
+        raise OptionError(f'{key}.num_worker_per_gpu: expected at most {most} on the {available_cores()} cores here, '
+                          f'got {workers}')
+    if prefetch == 'cuda':
+        if num_gpu == 0 or not torch.cuda.is_available():
+            raise OptionError(f'{key}.prefetch_mode: cuda needs a GPU; leave it out')
+        if dataset.get('pin_memory') is not True:
+            raise OptionError(f'{key}.prefetch_mode: cuda needs pin_memory: true beside it')
+    if dataset.get('cache') == 'cuda' and (num_gpu == 0 or not torch.cuda.is_available()):
+        raise OptionError(f'{key}.cache: cuda needs a GPU; set cache: disk')
+    if dataset.get('persistent_workers') and not (trains and workers):
+        why = 'expected num_worker_per_gpu of at least 1 with it' if trains else 'only training data have workers'
+        raise OptionError(f'{key}.persistent_workers: {why}; leave it out')
+
+
+def _check_reward_dataset(dataset):
+    if dataset['type'] != 'DeCoNASPatchDataset':
+        raise OptionError('search.reward.dataset.type: expected DeCoNASPatchDataset, which cuts the same patches '
+                          f'every time, got {dataset["type"]!r}')
+    if dataset.get('cache') == 'cuda':
+        raise OptionError('search.reward.dataset.cache: expected disk, memory or none, got cuda; the patches are '
+                          'cut once and kept anyway')
+
+
 def check_data(opt, task):
     """Check all datasets of an option file, and the metrics on images as small as the smallest of them.
 
@@ -57,9 +130,7 @@ def check_data(opt, task):
         DataError: Data is missing, empty, or does not pair up; the message gives the command that prepares it.
         OptionError: One image serves two purposes, or a metric gives no number for such images.
     """
-    datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
-    if task == 'search':
-        datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
+    datasets = _datasets(opt, task)
     images = {name: _images(name, dataset, opt) for name, dataset in datasets.items()}
     learnt_from = [name for name in datasets if name in ('datasets.train', 'search.reward.dataset')]
     for first in learnt_from:

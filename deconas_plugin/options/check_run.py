@@ -1,4 +1,4 @@
-"""Checks what a run asks of this machine, of the loaders and of the loggers, which would else show after its start."""
+"""Checks what a run asks of this machine, of validation and of the loggers, which would else show after its start."""
 import importlib.util
 import inspect
 import re
@@ -9,10 +9,7 @@ from basicsr.utils.registry import METRIC_REGISTRY
 
 from deconas_plugin.errors import OptionError
 from deconas_plugin.machine.device import device_of_run, total_memory
-from deconas_plugin.machine.parallel import available_cores
 
-# Loading processes of a GPU: more would take minutes to start, and wait for each other.
-MOST_WORKERS, WORKERS_PER_CORE = 32, 8
 NETWORKS = 'network_g', 'network_c'
 # Beyond any use, and small enough to be built.
 MOST_OF = {'num_feat': 4096, 'num_block': 256, 'num_layer': 32, 'num_in_ch': 64, 'num_out_ch': 64, 'num_hidden': 4096,
@@ -30,24 +27,11 @@ def check_run(opt, task):
         OptionError: Something cannot be served.
     """
     _check_gpus(opt['num_gpu'])
-    _check_set_names(opt['datasets'])
-    for phase, dataset in opt['datasets'].items():
-        _check_loader(dataset, f'datasets.{phase}', phase == 'train', opt['num_gpu'])
     _check_validation(opt, task)
-    if task == 'test' and not opt['datasets']:
-        raise OptionError('datasets: expected at least one to test on, test_1 for example, got {}')
     if task != 'test':
         _check_resume_state(opt['path'].get('resume_state'))
         _check_ignored(opt['path'].get('ignore_resume_networks'))
         _check_logger(opt['logger'])
-    if task == 'search':
-        reward_dataset = opt['search']['reward']['dataset']
-        if reward_dataset['type'] != 'DeCoNASPatchDataset':
-            raise OptionError('search.reward.dataset.type: expected DeCoNASPatchDataset, which cuts the same patches '
-                              f'every time, got {reward_dataset["type"]!r}')
-        if reward_dataset.get('cache') == 'cuda':
-            raise OptionError('search.reward.dataset.cache: expected disk, memory or none, got cuda; the patches are '
-                              'cut once and kept anyway')
 
 
 def _check_resume_state(path):
@@ -103,35 +87,6 @@ def _check_gpus(num_gpu):
     if num_gpu != 'auto' and not (counts and 0 <= num_gpu <= here):
         among = f'0 to {here}' if here else '0, as there is no GPU here'
         raise OptionError(f'num_gpu: expected auto or {among}, got {num_gpu!r}')
-
-
-def _check_set_names(datasets):
-    seen = {}
-    for phase, dataset in datasets.items():
-        if phase == 'train':
-            continue
-        if (name := dataset.get('name')) in seen:
-            raise OptionError(f'datasets.{phase}.name: expected another name than that of datasets.{seen[name]}, '
-                              f'got {name!r} for both; their results could not be told apart')
-        seen[name] = phase
-
-
-def _check_loader(dataset, key, trains, num_gpu):
-    prefetch, workers = dataset.get('prefetch_mode'), dataset.get('num_worker_per_gpu')
-    most = max(MOST_WORKERS, WORKERS_PER_CORE * available_cores())
-    if trains and workers > most:
-        raise OptionError(f'{key}.num_worker_per_gpu: expected at most {most} on the {available_cores()} cores here, '
-                          f'got {workers}')
-    if prefetch == 'cuda':
-        if num_gpu == 0 or not torch.cuda.is_available():
-            raise OptionError(f'{key}.prefetch_mode: cuda needs a GPU; leave it out')
-        if dataset.get('pin_memory') is not True:
-            raise OptionError(f'{key}.prefetch_mode: cuda needs pin_memory: true beside it')
-    if dataset.get('cache') == 'cuda' and (num_gpu == 0 or not torch.cuda.is_available()):
-        raise OptionError(f'{key}.cache: cuda needs a GPU; set cache: disk')
-    if dataset.get('persistent_workers') and not (trains and workers):
-        why = 'expected num_worker_per_gpu of at least 1 with it' if trains else 'only training data have workers'
-        raise OptionError(f'{key}.persistent_workers: {why}; leave it out')
 
 
 def _check_validation(opt, task):
