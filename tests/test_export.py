@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 
+from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.archs.forward import ChannelAttention
 from deconas_plugin.archs.load import load_network
 from deconas_plugin.files.zoo import load_zoo
@@ -67,6 +68,13 @@ def test_traced(net, traced):
 
 def test_exported(net, exported):
     assert_equals(net, exported.module())
+
+
+@pytest.mark.parametrize(('residual', 'upscale'), [('nearest', 3), ('bilinear', 4), ('bicubic', 2)])
+def test_exported_with_an_interpolated_image_added(residual, upscale):
+    torch.manual_seed(0)
+    net = DeCoNASNet('111', num_feat=4, num_block=1, num_layer=1, upscale=upscale, residual=residual).eval()
+    assert_equals(net, export(net).module())
 
 
 def test_openvino_takes_what_was_traced(net, traced):

@@ -205,7 +205,12 @@ def interpolate(x, upscale, mode):
         upscale (int): By how much.
         mode (str): One of :data:`RESIDUALS` but 'none'.
     """
-    return F.interpolate(x, scale_factor=upscale, mode=mode, align_corners=None if mode == 'nearest' else False)
+    size = {'scale_factor': upscale}
+    if torch.compiler.is_compiling():
+        # From the factor, a float, torch.export cannot tell that the result fits an upscaled image of any size; other
+        # programs want the factor.
+        size = {'size': [upscale * side for side in x.shape[2:]]}
+    return F.interpolate(x, **size, mode=mode, align_corners=None if mode == 'nearest' else False)
 
 
 class DeCoNASForward(nn.Module):
