@@ -8,8 +8,8 @@ import torch
 from basicsr.utils import logger
 from torch.utils.flop_counter import FlopCounterMode
 
+from deconas_plugin.archs.attention import ChannelAttention
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.forward import ChannelAttention
 from deconas_plugin.commands import main
 from deconas_plugin.cost.latency import LatencyTable, key, network_sizes
 from deconas_plugin.space import Genotype

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from deconas_plugin.archs.attention import ACTIVATION_FUNCTIONS, HOMOGENEOUS, SpatialAttention, squeezed_channels
+from deconas_plugin.archs.attention import ACTIVATION_FUNCTIONS, HOMOGENEOUS, ChannelAttention, SpatialAttention
 from deconas_plugin.errors import OptionError
 
 # 'classic': 3x3 to num_feat * s * s, PixelShuffle, and 3x3 to the colours, x4 in two stages; 'light': LightUpsampler.
@@ -41,33 +41,6 @@ class Features(list):
         if inputs not in self._joined:
             self._joined[inputs] = torch.cat([self[i] for i in inputs], dim=1)
         return self._joined[inputs]
-
-
-class ChannelAttention(nn.Module):
-    """Squeeze and excitation: weighs each channel by its global average, (N, C, H, W) -> (N, C, H, W)."""
-
-    def __init__(self, num_feat):
-        super().__init__()
-        num_squeezed = squeezed_channels(num_feat)
-        self.squeeze = nn.Conv2d(num_feat, num_squeezed, 1)
-        self.excite = nn.Conv2d(num_squeezed, num_feat, 1)
-
-    def forward(self, x, scale=1):
-        """The attention of ``scale * x``, where ``scale`` costs no pass over the image."""
-        return x * (scale * torch.sigmoid(self.excite(F.relu(self.squeeze(self._average(x) * scale)))))
-
-    def _average(self, x):
-        """(N, C, H, W) -> (N, C, 1, 1)."""
-        # In fp16 the sum over a large image is beyond all numbers.
-        wide = torch.float32 if x.dtype == torch.float16 else None
-        if self.training:
-            # The gradient of an average is divided pixel by pixel and written out, in another memory layout: 8 % of a
-            # training step in bf16. That of a sum is neither.
-            return (x.sum((2, 3), keepdim=True, dtype=wide) / (x.shape[2] * x.shape[3])).to(x.dtype)
-        if wide:
-            return x.mean((2, 3), keepdim=True, dtype=wide).to(x.dtype)
-        # What exporters and other runtimes know as global average pooling.
-        return F.adaptive_avg_pool2d(x, 1)
 
 
 class DenseLayer(nn.Module):

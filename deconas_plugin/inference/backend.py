@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from deconas_plugin.archs.forward import ChannelAttention
+from deconas_plugin.archs.attention import ChannelAttention
 from deconas_plugin.archs.fused import ComposedConv
 from deconas_plugin.archs.operation_weights import OperationWeights
 from deconas_plugin.errors import BackendError

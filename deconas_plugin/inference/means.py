@@ -4,7 +4,7 @@ from contextlib import ExitStack, nullcontext
 import torch
 from torch.nn import functional as F
 
-from deconas_plugin.archs.forward import ChannelAttention
+from deconas_plugin.archs.attention import ChannelAttention
 from deconas_plugin.inference.tile_net import CELL
 
 

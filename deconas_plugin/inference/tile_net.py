@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from deconas_plugin.archs.forward import ChannelAttention
+from deconas_plugin.archs.attention import ChannelAttention
 
 # Side of the squares of features that are averaged in the graph. Which of them count is decided outside, so that one
 # graph serves every tile of an image, in the middle and at the border.

@@ -5,8 +5,8 @@ import warnings
 import pytest
 import torch
 
+from deconas_plugin.archs.attention import ChannelAttention
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.archs.forward import ChannelAttention
 from deconas_plugin.archs.load import load_network
 from deconas_plugin.files.zoo import load_zoo
 
