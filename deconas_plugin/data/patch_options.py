@@ -8,7 +8,7 @@ from deconas_plugin.errors import OptionError
 from deconas_plugin.files.paths import tool_command
 
 # Read by BasicSR's pipeline and by the data loaders, not by the dataset.
-LOADER_KEYS = ('name', 'type', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio', 'use_shuffle',
+PIPELINE_KEYS = ('name', 'type', 'batch_size_per_gpu', 'num_worker_per_gpu', 'dataset_enlarge_ratio', 'use_shuffle',
                'prefetch_mode', 'num_prefetch_queue', 'pin_memory', 'persistent_workers', 'final_share')
 
 CHOICES = {
@@ -46,24 +46,33 @@ class PatchOptions:
     on_error: str = 'raise'
 
     @classmethod
-    def from_opt(cls, opt):
-        """Read a dataset section (dict) of an option file."""
+    def from_opt(cls, opt, place=None):
+        """Read a dataset section of an option file.
+
+        Args:
+            opt (dict): The section, with ``phase`` and ``scale``.
+            place (str | None): Of the section, for messages. Default: ``datasets.<phase>``.
+        """
+        place = place or f'datasets.{opt.get("phase", "train")}'
         known = {field.name: field for field in fields(cls)}
         for key in opt:
-            if key not in known and key not in LOADER_KEYS:
-                near = difflib.get_close_matches(str(key), [*known, *LOADER_KEYS], 1)
-                raise OptionError(f'{_place(opt)}.{key}: unknown option' + (f'; is it {near[0]}?' if near else ''))
+            if key not in known and key not in PIPELINE_KEYS:
+                near = difflib.get_close_matches(str(key), [*known, *PIPELINE_KEYS], 1)
+                raise OptionError(f'{place}.{key}: unknown option' + (f'; is it {near[0]}?' if near else ''))
         given = {key: opt[key] for key in known if opt.get(key) is not None}
         for key, field in known.items():
             if key not in given and field.default is MISSING:
-                raise OptionError(f'{_place(opt)}.{key}: missing')
+                raise OptionError(f'{place}.{key}: missing')
         if given.get('cache') == 'device':
             # Only the training pipeline knows the device, and says cuda where that is meant.
             given['cache'] = 'disk'
         if 'cache' not in given:
             given['cache'] = 'disk' if given['phase'] == 'train' and _backend(given) == 'lmdb' else 'none'
         options = cls(**given)
-        options._check()
+        try:
+            options._check()
+        except OptionError as error:
+            raise OptionError(f'{place}.{error}') from None
         return options
 
     @property
@@ -116,11 +125,7 @@ class PatchOptions:
 
     def _require(self, holds, key, expected):
         if not holds:
-            raise OptionError(f'{_place(vars(self))}.{key}: expected {expected}, got {getattr(self, key)!r}')
-
-
-def _place(opt):
-    return f"datasets.{opt.get('phase', 'train')}"
+            raise OptionError(f'{key}: expected {expected}, got {getattr(self, key)!r}')
 
 
 def _backend(opt):

@@ -191,7 +191,7 @@ def pair_options(name, dataset, scale):
     phase = 'train' if name in ('datasets.train', 'search.reward.dataset') else 'val'
     # That is not on the colours that PairedImageDataset, and it alone, can convert to.
     others = {} if dataset['type'] == 'DeCoNASPatchDataset' else {'color': 'rgb'}
-    return PatchOptions.from_opt({**dataset, 'phase': phase, 'scale': scale, **others})
+    return PatchOptions.from_opt({**dataset, 'phase': phase, 'scale': scale, **others}, name)
 
 
 def paired_images(name, dataset, scale):

@@ -1,10 +1,13 @@
+from dataclasses import fields
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lmdb_fixture import dataset_options
 
-from deconas_plugin.data.patch_options import PatchOptions
+from deconas_plugin.data.patch_options import PIPELINE_KEYS, PatchOptions
 from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.options.schema import DATASET
 
 OPTIONS = dataset_options('gt.lmdb', 'lq.lmdb')
 
@@ -23,6 +26,15 @@ def test_defaults_follow_the_phase_and_the_backend():
 def test_keys_of_loader_and_pipeline_are_accepted():
     options(num_worker_per_gpu=2, batch_size_per_gpu=16, dataset_enlarge_ratio=10, prefetch_mode='cuda',
             num_prefetch_queue=1, pin_memory=True, persistent_workers=False)
+
+
+def test_they_are_those_that_the_schema_describes():
+    assert {field.name for field in fields(PatchOptions)} | {*PIPELINE_KEYS} == {*DATASET, 'phase', 'scale'}
+
+
+def test_an_error_names_the_section_that_was_read():
+    with pytest.raises(DeCoNASError, match=r'^search\.reward\.dataset\.cache: expected disk'):
+        PatchOptions.from_opt({**OPTIONS, 'cache': 'ram'}, 'search.reward.dataset')
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
