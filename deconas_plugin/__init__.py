@@ -12,7 +12,7 @@ __version__ = '0.1.0'
 # Where the public names are.
 _HOMES = {
     'search': 'search',  # a room that can be called
-    'derive': 'api.searching', 'train': 'api.searching',
+    'derive': 'api.searching', 'train': 'api.training',
     'search_space': 'api.space',
     'AskTell': 'api.ask_tell',
     'upscale': 'api.images',

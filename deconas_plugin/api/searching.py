@@ -1,4 +1,4 @@
-"""Searching, deriving and training from Python."""
+"""Searching and deriving from Python."""
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from deconas_plugin.machine.console import quiet_console
 from deconas_plugin.options.check_search import check_rounds
 from deconas_plugin.options.trial import check_network_builds
 from deconas_plugin.runs.derivation import run_derivation
-from deconas_plugin.runs.pipeline import checked_options, run_training, training_steps
+from deconas_plugin.runs.pipeline import checked_options, training_steps
 from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.halving import HalvingOptions
 from deconas_plugin.search.reward import Score
@@ -192,32 +192,6 @@ class Derived:
         return self.candidate._repr_svg_()
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A training that is done.
-
-    Attributes:
-        folder (Path): The experiment's.
-        weights (Path): Those of the last step.
-    """
-    folder: Path
-    weights: Path
-
-    @property
-    def metrics(self):
-        """dict[str, float]: The last of every metric of every validation set, as ``set/metric``."""
-        return {'/'.join(name): float(values[-1])
-                for name, (_, values) in Experiment(self.folder).log['metrics'].items()}
-
-    def network(self, device='cpu'):
-        """Module: The trained network."""
-        return load_network(self.weights, device)
-
-    def report(self):
-        """Path: The page that shows the training, ``report.html``."""
-        return write_report(self.folder)
-
-
 def search(options, *, root=None, resume=False, **changes):
     """Search a network; see :class:`Search`, which runs while it is iterated over.
 
@@ -264,36 +238,6 @@ def derive(searched, name='derived', *, iteration=None, num_samples=None, max_pa
     front = [_read(path, space) for path in files.front_files()]
     return Derived(_read(files.genotype, space), front, files.path, files.train_options, files.test_options,
                    files.weights)
-
-
-def train(options, *, root=None, resume=False, **changes):
-    """Train a network.
-
-    Args:
-        options (Derived | str | Path | dict): What was derived, or options as for :func:`search`.
-        root, resume, changes: As for :func:`search`.
-
-    Returns:
-        Trained: The training.
-
-    Raises:
-        DeCoNASError: The options cannot be used (no folder was made), or training diverged.
-        KeyboardInterrupt, Interrupted: Somebody, or train.max_minutes, asked to stop, and the last step has been saved;
-            ``resume=True`` goes on there.
-    """
-    if isinstance(options, Derived):
-        options = options.train_options
-    quiet_console()
-    try:
-        opt = run_training('train', options if isinstance(options, dict) else option_file(str(options)), changes,
-                           root=root and Path(root), auto_resume=resume)
-    except Interrupted as interrupted:
-        if interrupted.signum:
-            raise KeyboardInterrupt('the last step of the training is saved; resume=True goes on there') from None
-        raise Interrupted('the time of train.max_minutes is up and the last step saved; resume=True goes on there',
-                          0) from None
-    folder = ExperimentFolder.of(opt)
-    return Trained(folder.path, folder.weights())
 
 
 def _space(options):

@@ -83,7 +83,7 @@ class OwnOptions:
         train = sections['train']
         count = len(Path(train['dataroot_gt'], 'meta_info.txt').read_text(encoding='utf-8').splitlines())
         enough = ceil(_STEPS_OF_EPOCH * train['batch_size_per_gpu'] / count)
-        train['dataset_enlarge_ratio'] = max(enough, train.get('dataset_enlarge_ratio', 1))
+        train['dataset_enlarge_ratio'] = max(enough, train.get('dataset_enlarge_ratio') or enough)
         check_options(opt, self.path, self.task)
         save_options(opt, self.path, f'yaml-language-server: $schema={option_file_schema().resolve().as_uri()}\n'
                                      f'{Path(self.like).name} for the images of {name}')
