@@ -192,8 +192,11 @@ def checked_options(task, path, changes=None, also=None):
 
 
 def _prepare_photos(opt):
-    if opt.get('sample_photos') is not None:
-        prepare_sample_photos(opt['sample_photos'], opt['scale'])
+    folder = opt.get('sample_photos')
+    if folder == '':
+        raise OptionError("sample_photos: expected a folder, got ''; name one, or leave it out")
+    if folder is not None:
+        prepare_sample_photos(folder, opt['scale'])
 
 
 def _take_over(task, opt, given, checkpoint):
