@@ -73,7 +73,7 @@ def test_refused(world, task, place, value, message):
     options = changed(world[1][task], place, value)
     if value == 'datasets.val':
         options['datasets']['val_2'] = options['datasets']['val']
-    if place == 'sample_photos':
+    if value == 'photos':
         options['scale'] = 5
     error = refused(world, task, options)
     assert re.search(message, error), error

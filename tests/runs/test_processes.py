@@ -99,7 +99,7 @@ import os, sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]
 from pathlib import Path
 from functools import partial
-from deconas_plugin import pipeline
+from deconas_plugin.runs import pipeline
 from deconas_plugin.machine.console import run_tool
 from faults import DieAt
 if os.environ['RANK'] == '1':
