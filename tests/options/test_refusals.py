@@ -32,7 +32,7 @@ def refused(world, task, options):
     ('search', 'num_gpu', 'Auto', "num_gpu: expected auto or 0, .* got 'Auto'"),
     ('train', 'num_gpu', True, 'num_gpu: expected auto or 0'),
     ('train', 'num_gpu', None, 'num_gpu: expected auto or 0'),
-    ('train', 'sample_photos', '', "sample_photos: expected a folder, got ''"),
+    ('search', 'sample_photos', '', "sample_photos: expected a folder, got ''"),
     ('train', 'datasets.train.prefetch_mode', 'cuda', 'datasets.train.prefetch_mode: cuda needs a GPU'),
     ('train', 'datasets.val.prefetch_mode', 'cuda', 'datasets.val.prefetch_mode: cuda needs a GPU'),
     ('train', 'datasets.train.cache', 'cuda', 'datasets.train.cache: cuda needs a GPU'),
