@@ -18,6 +18,8 @@ from deconas_plugin.machine.parallel import progress
 from deconas_plugin.machine.timing import PeakMemory
 from deconas_plugin.space.genotype import Genotype
 
+CHUNK = 16  # images that are upscaled before they are scored
+
 
 def find_search_time(genotype, weights):
     """Find the search that a network came from, and how long it ran.
@@ -52,9 +54,6 @@ def _hours(history):
     times = [float(time) for time in re.findall(r'"time": ([\d.]+)', history.read_text(encoding='utf-8'))]
     ends = [time for time, following in zip(times, [*times[1:], 0], strict=True) if following < time]
     return sum(ends) / 3600
-
-
-CHUNK = 16
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ from deconas_plugin.visual.theme import COLOURS, MUTED, new_figure, save, styled
 
 WIDTH, HEIGHT = 4.4, 3.6  # inches, of a panel
 MARKERS = 'osD^vP*X<>'
+FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
+PROTOCOLS = {'rgb': 'of 8-bit RGB images', 'y': 'of results that were not rounded to 8-bit RGB'}
 
 
 @styled
@@ -93,9 +95,6 @@ def _psnr(row, name):
     """float | None: Equal images have no place in a chart."""
     score = row.scores.get(name)
     return score.psnr if score and score.psnr != float('inf') else None
-
-
-FORMATS = {'.md': to_markdown, '.csv': to_csv, '.json': to_json}
 
 
 def run_benchmark(models=(), options=(), sr_dirs=(), paper=False, *, scale, sets, device, data=None, out=None,
@@ -239,9 +238,6 @@ def _check_names(methods):
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise OptionError(f'two models are called {twice}; tell them apart with NAME=PATH')
-
-
-PROTOCOLS = {'rgb': 'of 8-bit RGB images', 'y': 'of results that were not rounded to 8-bit RGB'}
 
 
 def _settings(scale, device, precision, protocol):

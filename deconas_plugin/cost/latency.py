@@ -22,6 +22,8 @@ from deconas_plugin.machine.device import autocast
 from deconas_plugin.machine.timing import timed
 from deconas_plugin.space.choices import PAPER_ACTIVATION, PAPER_ATTENTION
 
+WARMUP = 3  # runs that are not timed
+
 
 @dataclass(frozen=True)
 class LatencyTable:
@@ -101,9 +103,6 @@ def network_sizes(counter):
               'attention': (list(space.attention), [PAPER_ATTENTION]),
               'activation': (list(space.activation), [PAPER_ACTIVATION])}
     return {**sizes, **{name: value for name, (value, default) in others.items() if value != default}}
-
-
-WARMUP = 3
 
 
 def measure_latency(counter, lr_size, device, precision='float32', runs=20, num_networks=20, seed=0,

@@ -17,6 +17,8 @@ from deconas_plugin.machine.parallel import available_cores
 
 _LOG_SECONDS = 20
 _DECODED_AHEAD = 64  # images in host memory at a time while a cache fills
+_FORMAT = 1  # of the two files; part of the fingerprint
+_RECORD_EVERY = 1024  # images
 
 
 def decode_all(images, indices, broken=None):
@@ -129,10 +131,6 @@ def lay_out(sizes):
         starts.append(total)
         total += 3 * height * width
     return starts, total
-
-
-_FORMAT = 1  # of the two files; part of the fingerprint
-_RECORD_EVERY = 1024  # images
 
 
 class DiskImages(FlatImages):

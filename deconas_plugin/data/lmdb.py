@@ -16,6 +16,8 @@ from deconas_plugin.files.atomic import sync_folder, write_file
 from deconas_plugin.files.paths import tool_command
 
 _AGAIN = f'again with {tool_command("prepare-data")}'
+RECORD = 'prepared.json'  # in the folder: what the database was made of
+PAGE = 4096  # bytes, of a database that is written
 
 # LMDB refuses to open one database twice in a process. The last reader that lets go of it closes it.
 _open_readers = weakref.WeakValueDictionary()
@@ -106,10 +108,6 @@ class LmdbReader:
 
     def __reduce__(self):
         return open_lmdb, (self.path, )
-
-
-RECORD = 'prepared.json'
-PAGE = 4096
 
 
 class LmdbWriter:

@@ -7,6 +7,8 @@ from deconas_plugin.data.image_source import FileImages, LmdbImages, read_meta_i
 from deconas_plugin.errors import DataError, OptionError
 from deconas_plugin.files.paths import tool_command
 
+_SUB_IMAGE = re.compile(r'_s\d+$')
+
 
 def natural_key(name):
     """Sort key that reads runs of digits as numbers: img_2 before img_10, 1 equal to 0001."""
@@ -71,9 +73,6 @@ def _by_size(images, parts):
         splits[split] = images[taken:taken + count]
         taken += count
     return splits
-
-
-_SUB_IMAGE = re.compile(r'_s\d+$')
 
 
 def image_name(key):

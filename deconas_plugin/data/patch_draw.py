@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from basicsr.data.data_sampler import EnlargedSampler
 
+_SEED_STEP = 1_000_003  # PyTorch's CPU generator takes 32 bits of a seed: no room for seed and epoch side by side
+
 
 class PatchDraw(NamedTuple):
     """One draw of a training patch; everything random about it follows from the first four numbers.
@@ -61,9 +63,6 @@ def cut_window(image, window, size, scale=1):
     if window.rot90:
         patch = patch.transpose(0, 2, 1)
     return patch if window.channels == (0, 1, 2) else patch[list(window.channels)]
-
-
-_SEED_STEP = 1_000_003  # PyTorch's CPU generator takes 32 bits of a seed: no room for seed and epoch side by side
 
 
 class ResumableSampler(EnlargedSampler):

@@ -14,6 +14,7 @@ from deconas_plugin.files.atomic import locked_folder
 from deconas_plugin.machine.parallel import ordered_map, progress
 
 HR_MULTIPLE = 12
+SCALES = (2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,6 @@ def cut_pair(job):
         cut(hr, job.name, job.size, job.step) if job.want_hr else [],
         cut(lr, job.name, job.size // job.scale, job.step // job.scale) if job.want_lr else [],
         notes)
-
-
-SCALES = (2, 3, 4)
 
 
 @dataclass(frozen=True)

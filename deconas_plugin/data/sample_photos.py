@@ -9,6 +9,7 @@ from deconas_plugin.errors import DataError
 TRAIN_PHOTOS = ('brick.png', 'coins.png', 'gravel.png', 'motorcycle_left.png', 'motorcycle_right.png', 'rocket.jpg')
 REWARD_PHOTOS = ('camera.png', 'coffee.png')
 VAL_PHOTOS = ('astronaut.png', 'chelsea.png')
+SUB_IMAGE_SIZE, SUB_IMAGE_STEP = 192, 96  # the photographs are about 500 pixels a side
 
 
 def photo_folder():
@@ -26,9 +27,6 @@ def photo_folder():
     if missing:
         raise DataError(f'{folder}: {missing[0]} is missing; pip install --force-reinstall scikit-image')
     return folder
-
-
-SUB_IMAGE_SIZE, SUB_IMAGE_STEP = 192, 96  # the photographs are about 500 pixels a side
 
 
 @dataclass(frozen=True)

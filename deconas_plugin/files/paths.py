@@ -8,6 +8,10 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMMAND = 'deconas'
 SCRIPTS = {'speed': 'benchmark_speed'}  # the scripts of tools that are not called as the command is
+# How the names of options begin whose values are paths.
+PATH_OPTIONS = ('cache_dir', 'dataroot_', 'genotype', 'latency_table', 'meta_info_file', 'plugins', 'pretrain_network_',
+                'resume_state', 'sample_photos', 'test_data', 'weights')
+DEEPEST = 20  # sections inside each other; YAML can say that one contains itself
 
 
 def project_root():
@@ -20,12 +24,6 @@ def default_folder(name):
     where that is the same place."""
     root = project_root()
     return Path(name) if root == Path.cwd() else root / name
-
-
-# How the names of options begin whose values are paths.
-PATH_OPTIONS = ('cache_dir', 'dataroot_', 'genotype', 'latency_table', 'meta_info_file', 'plugins', 'pretrain_network_',
-                'resume_state', 'sample_photos', 'test_data', 'weights')
-DEEPEST = 20  # sections inside each other; YAML can say that one contains itself
 
 
 def locate(opt):

@@ -1,4 +1,4 @@
-"""Whether a backend computes what PyTorch computes in float32."""
+"""Loading what runs a network, by name, and whether it computes what PyTorch computes in float32."""
 import copy
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,10 @@ from deconas_plugin.inference.cache import cache_folder, cache_key, read_json, w
 from deconas_plugin.inference.runtimes import OnnxRuntime, OpenVINO, require_precision
 from deconas_plugin.machine.device import choose_device, resolve_precision
 
-# A part of a photograph of scikit-image: a face, hair, and edges.
+PACKAGES = {'openvino': ('openvino', ), 'onnxruntime': ('onnx', 'onnxruntime')}
+PROVIDERS = tuple(f'onnxruntime:{provider}' for provider in ('cuda', 'tensorrt'))
+BACKENDS = ('auto', 'torch', 'openvino', 'onnxruntime', *PROVIDERS)
+# What they are compared on, a part of a photograph of scikit-image: a face, hair, and edges.
 PHOTO, PART = 'astronaut.png', (slice(20, 148), slice(160, 288))
 
 
@@ -39,26 +42,6 @@ class Difference:
     def __str__(self):
         return (f'at most {self.largest} grey levels from PyTorch in float32, more than one at {self.share:.3%} of the '
                 'values')
-
-
-def difference_from(reference, backend):
-    """Difference: Of a backend's result for a photograph.
-
-    Args:
-        reference (FusedDeCoNASNet): The same network in PyTorch, float32.
-        backend (Backend): What is to be judged.
-    """
-    image = cv2.imread(str(photo_folder() / PHOTO))[PART]
-    image = torch.from_numpy(image).flip(2).permute(2, 0, 1)[None].float() / 255
-    with torch.no_grad():
-        levels = [(x.clamp(0, 1) * 255).round().int() for x in (reference(image), backend(image))]
-    difference = (levels[0] - levels[1]).abs()
-    return Difference(int(difference.max()), float((difference > 1).float().mean()))
-
-
-PACKAGES = {'openvino': ('openvino', ), 'onnxruntime': ('onnx', 'onnxruntime')}
-PROVIDERS = tuple(f'onnxruntime:{provider}' for provider in ('cuda', 'tensorrt'))
-BACKENDS = ('auto', 'torch', 'openvino', 'onnxruntime', *PROVIDERS)
 
 
 def load_backend(weights, backend='auto', precision='float32', device=None, say=print):
@@ -115,6 +98,21 @@ def require_installed(backend):
     missing = _missing(backend.partition(':')[0])
     if missing:
         raise BackendError(f'--backend {backend}: not installed here; pip install {" ".join(missing)}')
+
+
+def difference_from(reference, backend):
+    """Difference: Of a backend's result for a photograph.
+
+    Args:
+        reference (FusedDeCoNASNet): The same network in PyTorch, float32.
+        backend (Backend): What is to be judged.
+    """
+    image = cv2.imread(str(photo_folder() / PHOTO))[PART]
+    image = torch.from_numpy(image).flip(2).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        levels = [(x.clamp(0, 1) * 255).round().int() for x in (reference(image), backend(image))]
+    difference = (levels[0] - levels[1]).abs()
+    return Difference(int(difference.max()), float((difference > 1).float().mean()))
 
 
 def _missing(name):

@@ -14,6 +14,20 @@ from deconas_plugin.inference.means import WholeImageMeans
 from deconas_plugin.inference.tile_net import CELL
 from deconas_plugin.machine.device import give_back_freed_memory
 
+# The squares that the estimate is made from: a grid of at most this many a side, in LR pixels, of which the outermost
+# are not counted, because the network misses what lies beyond them. Many small ones tell more than few large ones.
+SQUARES, SQUARE_SIZE, SQUARE_MARGIN = 8, 32, 4
+SMALLEST_TILE, LARGEST_TILE = 32, 256
+# Features of a tile that are in memory at the same time at most, what a runtime copies and joins included.
+FEATURES_OF_TORCH, FEATURES_OF_OTHERS = 45, 55
+# What the process takes at most, and what it takes before the first image: PyTorch and the network, and other runtimes
+# beside them.
+TOTAL_MEMORY, OF_TORCH, OF_OTHERS = 1.45e9, 0.45e9, 0.7e9
+# Still smaller tiles would mostly compute what lies around them.
+LEAST_WORKING_MEMORY = 150e6
+# Of the memory that is free; images, results and other programs want some as well.
+SHARE = 0.5
+
 
 @dataclass(frozen=True)
 class View:
@@ -48,11 +62,6 @@ class View:
 
 
 ALL_VIEWS = tuple(View(*choice) for choice in product((False, True), repeat=3))
-
-
-# The squares that the estimate is made from: a grid of at most this many a side, in LR pixels, of which the outermost
-# are not counted, because the network misses what lies beyond them. Many small ones tell more than few large ones.
-SQUARES, SQUARE_SIZE, SQUARE_MARGIN = 8, 32, 4
 
 
 @torch.no_grad()
@@ -217,18 +226,6 @@ def _converted(x, like):
     if like.dtype.is_floating_point:
         return x.to(like.dtype)
     return (x.clamp(0, 1) * torch.iinfo(like.dtype).max).round().to(like.dtype)
-
-
-SMALLEST_TILE, LARGEST_TILE = 32, 256
-# Features of a tile that are in memory at the same time at most, what a runtime copies and joins included.
-FEATURES_OF_TORCH, FEATURES_OF_OTHERS = 45, 55
-# What the process takes at most, and what it takes before the first image: PyTorch and the network, and other runtimes
-# beside them.
-TOTAL_MEMORY, OF_TORCH, OF_OTHERS = 1.45e9, 0.45e9, 0.7e9
-# Still smaller tiles would mostly compute what lies around them.
-LEAST_WORKING_MEMORY = 150e6
-# Of the memory that is free; images, results and other programs want some as well.
-SHARE = 0.5
 
 
 def usual_tile(backend, image_bytes=0):

@@ -10,6 +10,12 @@ from torch import nn
 
 from deconas_plugin.errors import OptionError
 
+PRECISIONS = ('float32', 'tf32', 'bf16', 'fp16')
+OF_GPUS = ('tf32', 'fp16')
+# Parameters of glibc's mallopt, from malloc.h.
+M_TRIM_THRESHOLD = -1
+M_MMAP_MAX = -4
+
 
 def choose_device(name=None):
     """Turn an option into a device.
@@ -46,11 +52,6 @@ def device_name(device):
     return f'{name}, {torch.get_num_threads()} of {os.cpu_count()} threads'
 
 
-# Parameters of glibc's mallopt, from malloc.h.
-M_TRIM_THRESHOLD = -1
-M_MMAP_MAX = -4
-
-
 def keep_freed_memory(device):
     """Let the C library keep what tensors free for the next ones, instead of giving it back to the system.
 
@@ -78,10 +79,6 @@ def total_memory():
     if not hasattr(os, 'sysconf'):
         return float('inf')
     return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-
-
-PRECISIONS = ('float32', 'tf32', 'bf16', 'fp16')
-OF_GPUS = ('tf32', 'fp16')
 
 
 def resolve_precision(precision, device, num_feat=64, key='train.precision'):

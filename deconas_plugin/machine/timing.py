@@ -11,6 +11,8 @@ from statistics import median
 
 import torch
 
+MIN_ROUNDS = 3  # of runs in turns, however long they take
+
 
 class Deadline:
     """Knows when the time is up.
@@ -88,9 +90,6 @@ def _resident(key):
     """int: A value of the process's status, in bytes."""
     lines = Path('/proc/self/status').read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
-
-
-MIN_ROUNDS = 3
 
 
 def timed(run, device):

@@ -3,6 +3,7 @@ import math
 import re
 
 from deconas_plugin.errors import OptionError
+from deconas_plugin.files.paths import DEEPEST
 
 # Of a name in UTF-8: file systems take 255, and more is put before and after it.
 MAX_BYTES = 150
@@ -40,9 +41,6 @@ def _problem(value):
     if len(value.encode(errors='replace')) > MAX_BYTES:
         return f'has more than {MAX_BYTES} bytes'
     return None
-
-
-DEEPEST = 20
 
 
 def check_plain(section, place='', depth=0):

@@ -48,6 +48,10 @@ the model zoo |
 Set5, Set14, B100 and Urban100 |
 
 """
+FILE = 'options.schema.json'
+# JSON's words for the kinds of keys.
+TYPES = {'integer': 'integer', 'number': 'number', 'boolean': 'boolean', 'text': 'string', 'name': 'string',
+         'list': 'array', 'mapping': 'object'}
 
 
 def render():
@@ -57,7 +61,7 @@ def render():
     for name, keys in sections:
         title = TITLES.get(name, f'## `{name}`')
         blocks.append(f'{title}\n\n{_table(_rows(keys))}')
-    blocks.append('# Leagues\n\nThe file of tools/league.py. Its `datasets` and `train` have the keys above.')
+    blocks.append('# Leagues\n\nThe file of `deconas league`. Its `datasets` and `train` have the keys above.')
     for title, keys in (('## Top level of a league', LEAGUE_OPTIONS), ('## `members`', LEAGUE_OPTIONS['members'].keys),
                         ('## `datasets` of a league', LEAGUE_OPTIONS['datasets'].keys)):
         blocks.append(f'{title}\n\n{_table(_rows(keys))}')
@@ -149,11 +153,6 @@ def _table(rows):
     head = ['key', 'kind', 'default', 'meaning'] if kinds else ['key', 'default', 'meaning']
     lines = [head, ['---'] * len(head)] + [row if kinds else (row[0], *row[2:]) for row in rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-
-
-FILE = 'options.schema.json'
-TYPES = {'integer': 'integer', 'number': 'number', 'boolean': 'boolean', 'text': 'string', 'name': 'string',
-         'list': 'array', 'mapping': 'object'}
 
 
 def render_schema():

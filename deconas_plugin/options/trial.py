@@ -18,6 +18,15 @@ from deconas_plugin.machine.device import device_of_run, resolve_precision, widt
 from deconas_plugin.training.schedules import WarmupCosineLR
 
 LOSSES = ('pixel_opt', 'frequency_opt', 'perceptual_opt')
+# What constructors raise for values that they cannot take.
+REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
+            ValueError)
+OURS = ('DeCoNASNet', 'DeCoNASSuperNet')
+# What train.scheduler.type may name: BasicSR's models build these, and ours WarmupCosineLR too.
+SCHEDULERS = {'MultiStepLR': lr_scheduler.MultiStepRestartLR, 'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
+              'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR, 'WarmupCosineLR': WarmupCosineLR}
+# Sides of images: for losses, and for metrics, of which NIQE looks at blocks of 96.
+LOSS_SIDE, METRIC_SIDE = 32, 200
 
 
 def check_sense(train, name):
@@ -55,15 +64,6 @@ def check_sense(train, name):
         if not weight > 0:
             raise OptionError(f'{name}.{key}.loss_weight: expected more than 0, got {weight!r}; leave {key} out for '
                               'no such loss')
-
-
-# What constructors raise for values that they cannot take.
-REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
-            ValueError)
-OURS = ('DeCoNASNet', 'DeCoNASSuperNet')
-# What train.scheduler.type may name: BasicSR's models build these, and ours WarmupCosineLR too.
-SCHEDULERS = {'MultiStepLR': lr_scheduler.MultiStepRestartLR, 'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
-              'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR, 'WarmupCosineLR': WarmupCosineLR}
 
 
 def check_network_builds(network, name, real=False):
@@ -141,10 +141,6 @@ def refusals(name, mistake):
     except REFUSALS as error:
         first_line = str(error).strip().split('\n')[0]
         raise OptionError(f'{name}: {mistake}: {first_line or type(error).__name__}') from error
-
-
-# Sides of images: for losses, and for metrics, of which NIQE looks at blocks of 96.
-LOSS_SIDE, METRIC_SIDE = 32, 200
 
 
 def try_training(train, name):

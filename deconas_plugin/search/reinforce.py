@@ -7,6 +7,9 @@ from basicsr.utils import get_root_logger
 from deconas_plugin.errors import OptionError
 from deconas_plugin.search.strategy import STRATEGIES, SearchStrategy
 
+BASELINES = ('moving_average', 'leave_one_out')
+SQUARE_DECAY = 0.9  # of the running mean of squared advantages
+
 
 class ControllerWatch:
     """Keeps broken rewards from the strategy and reports when it collapses.
@@ -75,10 +78,6 @@ class ControllerWatch:
         """Continue from :meth:`state_dict`."""
         self.dropped, self.collapsed = state['dropped'], state['collapsed']
         self.blind = state.get('blind', False)  # states of earlier versions lack it
-
-
-BASELINES = ('moving_average', 'leave_one_out')
-SQUARE_DECAY = 0.9
 
 
 @STRATEGIES.register_module(name='reinforce')

@@ -14,6 +14,11 @@ from deconas_plugin.archs.forward import blocks_off
 from deconas_plugin.data.patch_draw import PatchDraw
 from deconas_plugin.machine.device import autocast
 
+# Of the signal: genotypes that are compared, the patches that tell it, and genotypes that lose their blocks.
+NUM_GENOTYPES = 8
+MAX_PATCHES = 256  # enough to know what one is worth
+NUM_SWITCHED_OFF = 2
+
 
 @dataclass(frozen=True)
 class Score:
@@ -88,11 +93,6 @@ def patch_psnrs(net, batches, reward):
         output = output.float().clamp(0, 1)
         psnrs.append(calculate_psnr_pt(output, gt, reward.crop_border, test_y_channel=reward.test_y_channel))
     return torch.cat(psnrs)
-
-
-NUM_GENOTYPES = 8
-MAX_PATCHES = 256  # enough to know what one is worth
-NUM_SWITCHED_OFF = 2
 
 
 @dataclass(frozen=True)

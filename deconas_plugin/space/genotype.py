@@ -47,8 +47,8 @@ class Genotype:
 
     Bits are those of the space's choices, then those of the connections, grouped layer -> earlier feature -> operation,
     then (with the fusion search) local and global fusion. Where the space does not share blocks, every block has such a
-    group, and their texts are separated by ``|``. The text says choices in words, see :mod:`text`, and has the
-    bits that mean something.
+    group, and their texts are separated by ``|``. The text, see :mod:`deconas_plugin.space.text`, says choices in words
+    and has the bits that mean something.
 
     Args:
         space (SearchSpace): The space it belongs to.

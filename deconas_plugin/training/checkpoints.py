@@ -13,6 +13,10 @@ from deconas_plugin.files.option_files import flat_options
 from deconas_plugin.files.paths import below_root
 from deconas_plugin.files.states import load_state, read_pth
 
+# A state belongs to these; with others its numbers would load and mean something else.
+FIXED = ('model_type', 'scale', 'network_g', 'network_c', 'train.optim_g', 'search.strategy', 'search.penalty',
+         'search.reward')
+
 
 def capture_random_state():
     """dict: The states of the generators of Python, NumPy, PyTorch and, where there is one, this process's GPU."""
@@ -35,11 +39,6 @@ def restore_random_state(state):
     torch.set_rng_state(state['torch'].cpu())
     if state['cuda'] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())
-
-
-# A state belongs to these; with others its numbers would load and mean something else.
-FIXED = ('model_type', 'scale', 'network_g', 'network_c', 'train.optim_g', 'search.strategy', 'search.penalty',
-         'search.reward')
 
 
 @dataclass

@@ -12,6 +12,9 @@ from basicsr.utils.dist_util import get_dist_info, init_dist
 from deconas_plugin.errors import OptionError
 from deconas_plugin.files.paths import typed
 
+# Longer than any process needs to die of SIGKILL.
+JOIN_SECONDS = 5
+
 
 def total(values):
     """list[float]: The sums of a list of numbers over all processes."""
@@ -122,10 +125,6 @@ def _start_slurm(on_gpu, dist_params):
         raise OptionError('--launcher slurm: expected GPUs and num_gpu other than 0; on CPUs use torchrun and '
                           '--launcher pytorch')
     init_dist('slurm', **dist_params)
-
-
-# Longer than any process needs to die of SIGKILL.
-JOIN_SECONDS = 5
 
 
 @contextmanager

@@ -9,6 +9,12 @@ from deconas_plugin.visual.theme import INK, MUTED, new_figure, operation_colour
 
 CELL = 6
 GAP = 5  # between layers
+MAX_ROUNDS = 400
+CHOICES = {'width': 'channels', 'num_block': 'blocks', 'num_layer': 'layers', 'attention': 'attention',
+           'activation': 'activation'}
+# Undecided bits vanish into the page, light or dark.
+DECIDED = LinearSegmentedColormap.from_list(
+    'decided', [(0., '#e69f00ff'), (0.5, '#88888800'), (1., '#0072b2ff')])
 
 
 def genotype_strip(genotype):
@@ -45,14 +51,6 @@ def genotype_strip(genotype):
 def _cell(x, row, colour):
     fill = f'fill="{to_css(colour)}"' if colour else 'fill="var(--faint)" opacity=".45"'
     return f'<rect x="{x + 0.5}" y="{row * CELL + 0.5}" width="{CELL - 1}" height="{CELL - 1}" rx="1" {fill}/>'
-
-
-MAX_ROUNDS = 400
-CHOICES = {'width': 'channels', 'num_block': 'blocks', 'num_layer': 'layers', 'attention': 'attention',
-           'activation': 'activation'}
-# Undecided bits vanish into the page, light or dark.
-DECIDED = LinearSegmentedColormap.from_list(
-    'decided', [(0., '#e69f00ff'), (0.5, '#88888800'), (1., '#0072b2ff')])
 
 
 def colour_range(probabilities):

@@ -1,4 +1,4 @@
-"""Crops that show what a network makes of an image: LR, bicubic, the network, HR."""
+"""Crops that show what a network makes of an image: LR, bicubic, the network, HR; and what TensorBoard gets to show."""
 import base64
 from dataclasses import dataclass
 
