@@ -8,6 +8,7 @@ EXAMPLES = """examples:
     deconas doctor --device cuda --output results/doctor.json
   an option file and its data as well, before a long run:
     deconas doctor -opt search_x2
+    deconas doctor -opt league_x2_25G
 
 Checked are: the forward pass and training steps in each precision against float32 on the CPU, compiled steps, other
 backends of upscaling, two processes, patches cut on the device, a run that is interrupted, states exchanged with the

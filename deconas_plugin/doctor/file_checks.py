@@ -4,6 +4,7 @@ from pathlib import Path
 from deconas_plugin.data.pairs import list_pairs
 from deconas_plugin.doctor.proofs import Check
 from deconas_plugin.errors import DataError, DeCoNASError
+from deconas_plugin.league.members import load_league
 from deconas_plugin.options.check_data import PAIRED, check_roots, pair_options, paired_images
 from deconas_plugin.options.defaults import with_defaults
 from deconas_plugin.options.read import load_options
@@ -11,13 +12,15 @@ from deconas_plugin.runs.pipeline import checked_options
 
 # Of each dataset, spread over it: decoding all of a large one would take minutes.
 MOST_DECODED = 16
+# What tells the task of a file; a league has a section train, too, and so has a search.
+TASKS = {'league': 'members', 'search': 'search', 'train': 'train'}
 
 
 def check_file(path):
     """Check an option file as a run does before it starts, and look into the databases and folders that it names.
 
     Args:
-        path (str | Path): The file, of a search, a training or a test.
+        path (str | Path): The file, of a search, a training, a test or a league.
 
     Returns:
         list[Check]: The first is the file's; then one for each dataset, as far as the file can be read.
@@ -25,9 +28,9 @@ def check_file(path):
     own = Check('options', True, f'{Path(path).name}: a run may start')
     try:
         opt = load_options(path)
-        task = next((task for task in ('search', 'train') if task in opt), 'test')
+        task = next((task for task, key in TASKS.items() if key in opt), 'test')
         try:
-            opt = checked_options(task, path)
+            opt = load_league(path)[0] if task == 'league' else checked_options(task, path)
         except DataError as error:
             # Data is checked last: the options themselves hold.
             own, opt = Check('options', False, str(error)), with_defaults(opt, task)

@@ -3,7 +3,7 @@ import json
 
 import pytest
 import torch
-from lmdb_fixture import put_entry
+from lmdb_fixture import paired_lmdb, put_entry
 from run_fixture import changed, train_options, write_options
 
 from deconas_plugin.doctor import examine as doctor
@@ -128,6 +128,26 @@ def test_a_wrong_option_is_named_and_its_data_left_alone(tmp_path, options):
     assert checks['options'].holds is False and 'train.total_itre: unknown option' in checks['options'].found
     assert checks['data'].holds is None and len(checks) == 2
     assert check_file(tmp_path / 'none.yml')[0].found.startswith('-opt: cannot read')
+
+
+def test_the_option_file_of_a_league(tmp_path, options):
+    train, datasets = options['datasets']['train'], {}
+    for key in ('choose', 'val'):
+        gt, lq = paired_lmdb(tmp_path / key, count=2)
+        datasets[key] = {'name': key, 'type': train['type'], 'io_backend': {'type': 'lmdb'}, 'dataroot_gt': gt,
+                         'dataroot_lq': lq}
+    league = {'name': 'small', 'scale': 2, 'num_gpu': 0, 'max_mult_adds': 3.0e9, 'seeds': [0],
+              'learning_rates': [0.001], 'rate_iter': 3, 'datasets': {'train': train, **datasets},
+              'train': {'total_iter': 6, 'warmup_iter': 2, 'optim_g': {'type': 'Adam'},
+                        'scheduler': {'type': 'WarmupCosineLR'}, 'pixel_opt': {'type': 'L1Loss'}},
+              'members': [{'name': 'compact', 'network_g': {'type': 'SRVGGNetCompact', 'num_feat': 8, 'num_conv': 1,
+                                                            'upscale': 2}}]}
+    checks = checked(tmp_path, league)
+    assert {name: check.holds for name, check in checks.items()} == dict.fromkeys(
+        ('options', 'datasets.train', 'datasets.choose', 'datasets.val'), True)
+    assert '(max_mult_adds)' in checked(tmp_path, league, max_mult_adds=1.0e6)['options'].found
+    checks = checked(tmp_path, league, **{'max_mult_adds': 3.0e9, 'datasets.val.dataroot_gt': str(tmp_path / 'none')})
+    assert [check.holds for check in checks.values()] == [False, True, True, False]
 
 
 def test_a_key_that_a_database_lacks_is_found(tmp_path, options):
