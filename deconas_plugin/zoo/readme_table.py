@@ -15,9 +15,10 @@ def zoo_table(zoo):
     rows = [COLUMNS, ('---', ) * len(COLUMNS)]
     rows += [_row(entry, zoo.bicubic.get(entry.scale, {})) for entry in zoo.entries.values()]
     lines = [f'| {" | ".join(row)} |' for row in rows]
+    lines.append('')
     for entry in zoo.entries.values():
         note = f' {entry.note}' if entry.note else ''
-        lines += ['', f'**{entry.name}**: genotype `{entry.genotype}`, {entry.num_feat} features, SHA-256 '
+        lines += [f'- **{entry.name}**: genotype `{entry.genotype}`, {entry.num_feat} features, SHA-256 '
                   f'`{entry.sha256}`, trained until {entry.date} by `{entry.command}`.{note}']
     return '\n'.join(lines)
 
