@@ -1,4 +1,4 @@
-"""Small test sets of photo-like images below a folder, as tools/prepare_data.py writes them."""
+"""Small test sets of photo-like images below a folder, as ``deconas prepare-data`` writes them."""
 from pathlib import Path
 
 import cv2

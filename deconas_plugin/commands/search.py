@@ -2,7 +2,7 @@
 from deconas_plugin.commands.arguments import add_training_arguments, training_keywords
 
 EXAMPLES = """examples:
-  a first look, without any download, about four minutes on two CPU cores:
+  a first look, without any download, some minutes on two CPU cores:
     deconas search -opt search_x2_quick
   the schedule of the paper on DIV2K:
     deconas search -opt search_x2

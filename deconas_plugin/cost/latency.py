@@ -27,7 +27,7 @@ WARMUP = 3  # runs that are not timed
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Measured by ``tools/latency.py``; holds on the machine and for the sizes it was measured with.
+    """Measured by ``deconas latency``; holds on the machine and for the sizes it was measured with.
 
     Attributes:
         device (str): Its name.
@@ -79,7 +79,7 @@ class LatencyTable:
 
     def save(self, path):
         """Write the table as YAML."""
-        save_options(asdict(self), path, 'Measured by tools/latency.py; milliseconds per part')
+        save_options(asdict(self), path, 'Measured by deconas latency; milliseconds per part')
 
 
 def key(part, width=None):

@@ -99,7 +99,7 @@ def _computes(backend, precision):
 
 
 def measure_speed(device):
-    """Steps of the zoo's network as tools/train.py takes them, and the memory they need: nothing to fail."""
+    """Steps of the zoo's network as ``deconas train`` takes them, and the memory they need: nothing to fail."""
     network = {**NETWORK, 'num_feat': 32, 'num_block': 2}
     model = build_model({**step_options({**network, 'upscale': 2}, device, ema_decay=0.999),
                          'model_type': 'DeCoNASModel'})

@@ -74,7 +74,7 @@ def prove_time_limit(device, data, folder):
 
 
 def _run(folder, data, device, begins_like=None, total_iter=8, **train):
-    """dict[str, Tensor]: The weights after a training of tools/train.py.
+    """dict[str, Tensor]: The weights after a training as ``deconas train`` runs it.
 
     Args:
         folder (Path): Of its experiment.

@@ -95,7 +95,7 @@ def load_league(path, changes=None):
 
 
 def run_options(opt, member, rate, seed, steps):
-    """Options of one training, as tools/train.py takes them.
+    """Options of one training, as ``deconas train`` takes them.
 
     Args:
         opt (dict): Of the league.

@@ -27,7 +27,7 @@ def check_run(opt, task):
         OptionError: Something cannot be served.
     """
     _check_gpus(opt['num_gpu'])
-    _check_validation(opt, task)
+    _check_validation(opt)
     if task != 'test':
         _check_resume_state(opt['path'].get('resume_state'))
         _check_ignored(opt['path'].get('ignore_resume_networks'))
@@ -89,7 +89,7 @@ def _check_gpus(num_gpu):
         raise OptionError(f'num_gpu: expected auto or {among}, got {num_gpu!r}')
 
 
-def _check_validation(opt, task):
+def _check_validation(opt):
     val = opt.get('val')
     if not val:
         return

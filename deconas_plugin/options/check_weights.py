@@ -37,7 +37,7 @@ def check_weights(opt, networks):
         try:
             state, found = load_state(file, (param_key, 'params'))
             if not reads_all:
-                _check_plain(state, found, file, opt['model_type'])
+                _check_plain(found, file, opt['model_type'])
             if network == 'network_g' and not opt['path']['strict_load_g']:
                 continue
             check_state(net, state, file)
@@ -45,7 +45,7 @@ def check_weights(opt, networks):
             raise WeightsError(f'{key}: {error}') from error
 
 
-def _check_plain(state, found, file, model_type):
+def _check_plain(found, file, model_type):
     """Models of BasicSR load nothing but what BasicSR saves."""
     renamed = found['renamed'] - {'module.'}
     problem = 'holds no params' if found['key'] is None else f'has names that begin with {min(renamed)}' \

@@ -201,7 +201,7 @@ SEARCH = {
         'target': number('Cost that is free, in the unit of the measure (parameters, Mult-Adds @720p such as 75.0e9, '
                          'ms); none if left out', None),
     }),
-    'latency_table': text('File of tools/latency.py; the measure latency needs it', None),
+    'latency_table': text('File of `deconas latency`; the measure latency needs it', None),
     'reward': mapping('What rewards are measured on', REQUIRED, {
         'dataset': mapping('Held-out images; gt_size is the size of a patch, HR pixels', REQUIRED, DATASET),
         'num_patches': integer('Patches of the whole reward set', maximum=10**6),

@@ -37,7 +37,7 @@ class SearchExperiment(SearchParts):
     Args:
         folder (str | Path): Its experiment folder.
         iteration (int | None): Which checkpoint. Default: the newest.
-        latency_table (str | None): File of tools/latency.py. Default: as in the options.
+        latency_table (str | None): File of ``deconas latency``. Default: as in the options.
 
     Raises:
         DeCoNASError: The folder holds no search, or not this checkpoint.
@@ -111,7 +111,7 @@ def run_derivation(folder,
         iteration (int | None): Which checkpoint. Default: the latest.
         num_samples (int | None): Genotypes to sample. Default: as in the search's options.
         max_params, max_mult_adds, max_latency (float | None): Budget. Default: as in the search's options.
-        latency_table (str | None): File of tools/latency.py. Default: as in the search's options.
+        latency_table (str | None): File of ``deconas latency``. Default: as in the search's options.
         halving (HalvingOptions | None): Train the best candidates on and halve them. Default: as in the search's
             options.
 

@@ -210,7 +210,7 @@ def _take_over(task, opt, given, checkpoint):
     seed_generators(opt, resumed=before.get('manual_seed'))
     notes = list(checkpoint.notes)
     if not before:
-        notes.append(f'Resuming is not exact: {checkpoint.path} was not written by tools/search.py or tools/train.py.')
+        notes.append(f'Resuming is not exact: {checkpoint.path} was not written by DeCoNASModel or DeCoNASSearchModel.')
     else:
         notes += [f'Changed since iter {checkpoint.state["iter"]}: {change}'
                   for change in check_changes(with_defaults(before, task),

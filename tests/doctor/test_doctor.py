@@ -1,4 +1,4 @@
-"""tools/doctor.py: what holds on the CPU, and that what does not hold is seen."""
+"""The doctor: what holds on the CPU, and that what does not hold is seen."""
 import json
 
 import pytest

@@ -1,5 +1,6 @@
 """The house: rooms import only from rooms below them, and those at the ground need neither torch nor BasicSR."""
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,13 @@ def test_every_room_says_what_lives_there():
         if (PACKAGE / room).is_dir():
             text = ast.get_docstring(ast.parse((PACKAGE / room / '__init__.py').read_text(encoding='utf-8')))
             assert len(text.splitlines()) >= 3, f'{room}: expected what lives there and what may not'
+
+
+def test_the_map_of_the_readme_is_in_the_same_order():
+    text = (PACKAGE.parent / 'README.md').read_text(encoding='utf-8')
+    rows = text.split('| room | what lives there |\n|---|---|\n')[1].split('\n\n')[0].splitlines()
+    rooms = [room for row in rows for room in re.findall('`(.+?)`', row.split('|')[1])]
+    assert rooms == [room for room in ORDER if (PACKAGE / room).is_dir()]
 
 
 def test_no_two_modules_have_the_same_name():

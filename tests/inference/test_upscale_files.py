@@ -1,4 +1,4 @@
-"""tools/upscale.py: where results go, what they are called, what is kept in them, and how far it is."""
+"""Upscaling many files: where results go, what they are called, what is kept in them, and how far it is."""
 import io
 import os
 import re
