@@ -17,6 +17,13 @@ from deconas_plugin.files.paths import tool_command
 from deconas_plugin.files.states import load_state
 from deconas_plugin.files.zoo import load_zoo
 
+# What has to be done with weights of a kind where others are needed.
+REMEDIES = {
+    'of a merged network, for inference alone': 'take the file that they were made from',
+    'of a supernet, which hold no genotype': 'derive a network from them first',
+    'of a network that is not merged': 'merge it: {convert} --fused',
+}
+
 
 def load_network(path, device='cpu'):
     """Load a trained network.
@@ -81,14 +88,6 @@ def check_state(net, state, source='weights'):
                                f'got {tuple(tensor.shape)}')
         if not torch.isfinite(tensor).all():
             raise WeightsError(f'{source}: {name} is not finite: the training diverged; take an earlier checkpoint')
-
-
-# What has to be done with weights of a kind where others are needed.
-REMEDIES = {
-    'of a merged network, for inference alone': 'take the file that they were made from',
-    'of a supernet, which hold no genotype': 'derive a network from them first',
-    'of a network that is not merged': 'merge it: {convert} --fused',
-}
 
 
 def _check_kind(state, expected, source):

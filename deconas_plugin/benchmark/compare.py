@@ -206,5 +206,5 @@ def write_figure(png, out):
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_file(out, png)
     except OSError as error:
-        raise DataError(f'--out: cannot write {out}: {error.strerror}') from error
+        raise DataError(f'--output: cannot write {out}: {error.strerror}') from error
     return Path(out)

@@ -21,41 +21,6 @@ from deconas_plugin.space.genotype import Genotype
 CHUNK = 16  # images that are upscaled before they are scored
 
 
-def find_search_time(genotype, weights):
-    """Find the search that a network came from, and how long it ran.
-
-    It must have derived the same genotype; see :func:`deconas_plugin.files.experiment_folder.derivations_beside`.
-
-    Args:
-        genotype (Genotype): The network's.
-        weights (str | Path): The network's weights.
-
-    Returns:
-        str | None: For example '12 GPU hours'; None where there is no such search.
-    """
-    for derived in derivations_beside(weights):
-        search = derived.search
-        if search.history.is_file() and search.options.is_file() and _holds(derived.genotype, genotype):
-            num_gpu = yaml.safe_load(search.options.read_text(encoding='utf-8'))['num_gpu']
-            return f'{_hours(search.history) * max(num_gpu, 1):.2g} {"GPU" if num_gpu else "CPU"} hours'
-    return None
-
-
-def _holds(path, genotype):
-    try:
-        return Genotype.load(path).connections == genotype
-    except GenotypeError:
-        return False  # some other experiment's, perhaps of another version
-
-
-def _hours(history):
-    """float: The time of the last line of every run: where a run resumed, the clock starts again."""
-    # Not as JSON: where a run was killed, a line may end early.
-    times = [float(time) for time in re.findall(r'"time": ([\d.]+)', history.read_text(encoding='utf-8'))]
-    ends = [time for time, following in zip(times, [*times[1:], 0], strict=True) if following < time]
-    return sum(ends) / 3600
-
-
 @dataclass(frozen=True)
 class Sample:
     """A test image: `hr` (h, w, 3) and `lr` (h / scale, w / scale, 3), uint8, BGR."""
@@ -149,3 +114,38 @@ def samples_of(test_set, scale):
     for pair in test_set.pairs:
         hr, lr, _ = read_pair(pair.hr_path, pair.lr_path, scale, scale, official_shrinking(test_set.name))
         yield Sample(test_set.name, pair.name, hr, lr)
+
+
+def find_search_time(genotype, weights):
+    """Find the search that a network came from, and how long it ran.
+
+    It must have derived the same genotype; see :func:`deconas_plugin.files.experiment_folder.derivations_beside`.
+
+    Args:
+        genotype (Genotype): The network's.
+        weights (str | Path): The network's weights.
+
+    Returns:
+        str | None: For example '12 GPU hours'; None where there is no such search.
+    """
+    for derived in derivations_beside(weights):
+        search = derived.search
+        if search.history.is_file() and search.options.is_file() and _holds(derived.genotype, genotype):
+            num_gpu = yaml.safe_load(search.options.read_text(encoding='utf-8'))['num_gpu']
+            return f'{_hours(search.history) * max(num_gpu, 1):.2g} {"GPU" if num_gpu else "CPU"} hours'
+    return None
+
+
+def _holds(path, genotype):
+    try:
+        return Genotype.load(path).connections == genotype
+    except GenotypeError:
+        return False  # some other experiment's, perhaps of another version
+
+
+def _hours(history):
+    """float: The time of the last line of every run: where a run resumed, the clock starts again."""
+    # Not as JSON: where a run was killed, a line may end early.
+    times = [float(time) for time in re.findall(r'"time": ([\d.]+)', history.read_text(encoding='utf-8'))]
+    ends = [time for time, following in zip(times, [*times[1:], 0], strict=True) if following < time]
+    return sum(ends) / 3600

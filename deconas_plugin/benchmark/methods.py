@@ -80,12 +80,6 @@ class Bicubic(Method):
         return imresize(sample.lr.astype(np.float32) / 255., self.scale).astype(np.float32) * 255.
 
 
-def split_name(text):
-    """tuple: Name and path of ``NAME=PATH``; the name is None where there is only a path."""
-    name, _, path = text.partition('=')
-    return (name, path) if name and path else (None, text)
-
-
 class NetworkMethod(Method):
     """A network.
 
@@ -214,6 +208,12 @@ class OptionsMethod(NetworkMethod):
         self.model.feed_data({'lq': image})
         self.model.test()
         return self.model.output
+
+
+def split_name(text):
+    """tuple: Name and path of ``NAME=PATH``; the name is None where there is only a path."""
+    name, _, path = text.partition('=')
+    return (name, path) if name and path else (None, text)
 
 
 def weights_method(path, scale, device, name=None, precision='float32', tile=512):

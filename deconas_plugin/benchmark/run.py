@@ -188,7 +188,7 @@ def write_table(table, out):
         for ending, to_text in FORMATS.items():
             write_file(f'{out}{ending}', to_text(table).encode('utf-8'))
     except OSError as error:
-        raise DataError(f'--out: cannot write {error.filename or out}: {error.strerror}') from error
+        raise DataError(f'--output: cannot write {error.filename or out}: {error.strerror}') from error
 
 
 def write_picture(table, out):

@@ -28,9 +28,8 @@ from deconas_plugin.doctor.proofs import (
 from deconas_plugin.doctor.run_proofs import prove_patches, prove_resume, prove_time_limit, write_images
 from deconas_plugin.files.atomic import explained, save_text
 from deconas_plugin.files.paths import project_root
-from deconas_plugin.inference.tiling import free_memory
 from deconas_plugin.machine.console import quiet_console
-from deconas_plugin.machine.device import choose_device, device_name
+from deconas_plugin.machine.device import choose_device, device_name, free_memory
 
 PACKAGES = ('torch', 'torchvision', 'basicsr', 'numpy', 'opencv-python', 'lmdb')
 OPTIONAL = ('openvino', 'onnx', 'onnxruntime')

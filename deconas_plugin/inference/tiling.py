@@ -3,7 +3,6 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import torch
 
@@ -12,7 +11,7 @@ from deconas_plugin.archs.operations import build_operation
 from deconas_plugin.errors import OptionError
 from deconas_plugin.inference.means import WholeImageMeans
 from deconas_plugin.inference.tile_net import CELL
-from deconas_plugin.machine.device import give_back_freed_memory
+from deconas_plugin.machine.device import free_memory, give_back_freed_memory
 
 # The squares that the estimate is made from: a grid of at most this many a side, in LR pixels, of which the outermost
 # are not counted, because the network misses what lies beyond them. Many small ones tell more than few large ones.
@@ -254,17 +253,6 @@ def fitting_tile(backend, tile):
     while free and tile // 2 >= SMALLEST_TILE and _needed(backend, tile) > SHARE * free:
         tile //= 2
     return tile
-
-
-def free_memory(device):
-    """int | None: Bytes that can be had on a device; None where that is unknown."""
-    if device.type == 'cuda':
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path('/proc/meminfo').read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith('MemAvailable:')), None)
 
 
 def is_out_of_memory(error):

@@ -81,6 +81,17 @@ def total_memory():
     return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
 
 
+def free_memory(device):
+    """int | None: Bytes that can be had on a device; None where that is unknown."""
+    if device.type == 'cuda':
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path('/proc/meminfo').read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith('MemAvailable:')), None)
+
+
 def resolve_precision(precision, device, num_feat=64, key='train.precision'):
     """Check a precision, or choose one for the device.
 

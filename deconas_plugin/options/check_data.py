@@ -250,5 +250,5 @@ def _command(dataset, scale):
         return f'{prepare} --sample-photos --scale {scale}'
     if root.suffix == '.lmdb':
         name = re.split(r'_train|_reward|_val', root.stem)[0]
-        return f'{prepare} --hr FOLDER_OF_HR_IMAGES --scale {scale} --name {name} --out {root.parent}'
+        return f'{prepare} --hr FOLDER_OF_HR_IMAGES --scale {scale} --name {name} --output {root.parent}'
     return f'{prepare} --test-set --hr FOLDER_OF_{root.parent.name.upper()} --scale {scale} --name {root.parent.name}'

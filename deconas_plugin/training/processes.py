@@ -1,4 +1,4 @@
-"""Several processes: their start and end, and what they do together; one alone gets back what it gave."""
+"""Several processes: what they do together, where one alone gets back what it gave, and their start and end."""
 import multiprocessing
 import os
 import signal

@@ -297,7 +297,7 @@ def test_options_that_cannot_be_run(tmp_path, data, capsys):
 def test_unwritable_output(tmp_path, data, capsys):
     (tmp_path / 'file').write_text('')
     assert main(['bicubic', '--data', str(data), '--out', str(tmp_path / 'file/table')]) == 2
-    assert re.fullmatch(r'error: --out: cannot write .*\n', capsys.readouterr().err)
+    assert re.fullmatch(r'error: --output: cannot write .*\n', capsys.readouterr().err)
 
 
 def test_broken_image_is_named(tmp_path, capsys):

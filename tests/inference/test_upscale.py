@@ -18,7 +18,7 @@ from deconas_plugin.data.images.png import PngWriter
 from deconas_plugin.data.images.reader import read_photo
 from deconas_plugin.data.images.writer import encode_photo
 from deconas_plugin.errors import DataError, OptionError, WeightsError
-from deconas_plugin.inference import tiling as tile_memory
+from deconas_plugin.inference import tiling
 from deconas_plugin.inference import upscaler as upscaler_module
 from deconas_plugin.inference.jobs import plan_jobs
 from deconas_plugin.inference.upscaler import Upscaler
@@ -249,8 +249,8 @@ def test_with_too_little_memory_tiles_get_smaller_and_it_is_said_once(weights, m
 
 @pytest.mark.parametrize(('free', 'tile'), [(None, 256), (2**40, 256), (2**25, 64), (1, 32)])
 def test_tiles_fit_into_the_memory_that_is_free(weights, free, tile, monkeypatch):
-    monkeypatch.setattr(tile_memory, 'free_memory', lambda device: free)
-    assert tile_memory.fitting_tile(Upscaler(weights, backend='torch').backend, 256) == tile
+    monkeypatch.setattr(tiling, 'free_memory', lambda device: free)
+    assert tiling.fitting_tile(Upscaler(weights, backend='torch').backend, 256) == tile
 
 
 def peak_memory(*args):
@@ -299,7 +299,7 @@ def test_a_png_written_in_strips_twice_is_the_image(channels, dtype):
 def test_tiles_of_large_photographs_leave_room_for_them():
     backend = Upscaler('DeCoNASNet_x2', backend='torch').backend
     megapixel = 3e6 * 5  # bytes of the image and of its result
-    tiles = [tile_memory.usual_tile(backend, count * megapixel) for count in (1, 12, 48, 400)]
+    tiles = [tiling.usual_tile(backend, count * megapixel) for count in (1, 12, 48, 400)]
     assert tiles == sorted(tiles, reverse=True) and 256 >= tiles[0] > 200 > tiles[2] > tiles[3] >= 32
 
 
