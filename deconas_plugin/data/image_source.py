@@ -8,13 +8,11 @@ import re
 import numpy as np
 
 from deconas_plugin.data.image_io import decode_image
-from deconas_plugin.data.lmdb import open_lmdb
+from deconas_plugin.data.lmdb import AGAIN, open_lmdb
 from deconas_plugin.errors import DataError
-from deconas_plugin.files.paths import tool_command
 
 _META_LINE = re.compile(r'(?P<key>.+)\.\w+ \((?P<height>\d+), ?(?P<width>\d+), ?\d+\)(?: \d+)?')
-_AGAIN = f'again with {tool_command("prepare-data")}'
-_REPAIR = f'make the data {_AGAIN}, or set on_error: skip'
+_REPAIR = f'make the data {AGAIN}, or set on_error: skip'
 
 
 def decode_planes(encoded, where):
@@ -44,16 +42,16 @@ def read_meta_info(path):
         with open(meta_file, encoding='utf-8-sig') as lines:
             rows = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'{meta_file}: not readable ({error}); make the LMDB {_AGAIN}') from error
+        raise DataError(f'{meta_file}: not readable ({error}); make the LMDB {AGAIN}') from error
     sizes = {}
     for number, row in rows:
         match = _META_LINE.fullmatch(row)
         if match is None:
             raise DataError(f"{meta_file}, line {number}: expected '0001_s001.png (480,480,3) 1', got '{row[:60]}'; "
-                            f'make the LMDB {_AGAIN}')
+                            f'make the LMDB {AGAIN}')
         sizes[match['key']] = int(match['height']), int(match['width'])
     if not sizes:
-        raise DataError(f'{meta_file}: names no images; make the LMDB {_AGAIN}')
+        raise DataError(f'{meta_file}: names no images; make the LMDB {AGAIN}')
     return dict(sorted(sizes.items()))
 
 

@@ -15,7 +15,8 @@ from deconas_plugin.errors import DataError
 from deconas_plugin.files.atomic import sync_folder, write_file
 from deconas_plugin.files.paths import tool_command
 
-_AGAIN = f'again with {tool_command("prepare-data")}'
+# Ends what messages ask for: to make the data.
+AGAIN = f'again with {tool_command("prepare-data")}'
 RECORD = 'prepared.json'  # in the folder: what the database was made of
 PAGE = 4096  # bytes, of a database that is written
 
@@ -49,13 +50,13 @@ class LmdbReader:
     def _open(self):
         data_file = os.path.join(self.path, 'data.mdb')
         if not os.path.isfile(data_file):
-            raise DataError(f'{self.path}: no LMDB here (data.mdb is missing); make it {_AGAIN.removeprefix("again ")}')
+            raise DataError(f'{self.path}: no LMDB here (data.mdb is missing); make it {AGAIN.removeprefix("again ")}')
         try:
             self._env = lmdb.open(self.path, readonly=True, lock=False, readahead=False)
             used = (self._env.info()['last_pgno'] + 1) * self._env.stat()['psize']
             entries = self._env.stat()['entries']
         except lmdb.Error as error:
-            raise DataError(f'{self.path}: the LMDB does not open ({error}); make it {_AGAIN}, '
+            raise DataError(f'{self.path}: the LMDB does not open ({error}); make it {AGAIN}, '
                             'or, where another dataset class holds it open, use DeCoNASPatchDataset there too'
                             ) from error
         self._pid = os.getpid()
@@ -63,9 +64,9 @@ class LmdbReader:
         found = os.path.getsize(data_file)
         if found < used:
             raise DataError(f'{data_file}: cut short, {found} bytes where {used} are in use; '
-                            f'copy it again, or make it {_AGAIN}')
+                            f'copy it again, or make it {AGAIN}')
         if entries == 0:
-            raise DataError(f'{self.path}: the LMDB is empty; make it {_AGAIN}')
+            raise DataError(f'{self.path}: the LMDB is empty; make it {AGAIN}')
 
     def get(self, key):
         """The bytes stored under ``key`` (str).
@@ -100,11 +101,11 @@ class LmdbReader:
                 yield transaction
         except lmdb.Error as error:
             raise DataError(f"{self.path}: key '{key}' cannot be read ({error}); "
-                            f'make the LMDB {_AGAIN}, or set on_error: skip') from error
+                            f'make the LMDB {AGAIN}, or set on_error: skip') from error
 
     def _lacks(self, key):
         return DataError(f"{self.path}: key '{key}' stands in meta_info.txt but not in the database; "
-                         f'make the LMDB {_AGAIN}, or set on_error: skip')
+                         f'make the LMDB {AGAIN}, or set on_error: skip')
 
     def __reduce__(self):
         return open_lmdb, (self.path, )

@@ -5,7 +5,7 @@ from deconas_plugin.data.pairs import list_pairs
 from deconas_plugin.doctor.proofs import Check
 from deconas_plugin.errors import DataError, DeCoNASError
 from deconas_plugin.league.members import load_league
-from deconas_plugin.options.check_data import PAIRED, check_roots, pair_options, paired_images
+from deconas_plugin.options.check_data import PAIRED, check_roots, datasets_of, pair_options, paired_images
 from deconas_plugin.options.defaults import with_defaults
 from deconas_plugin.options.read import load_options
 from deconas_plugin.runs.pipeline import checked_options
@@ -36,10 +36,7 @@ def check_file(path):
             own, opt = Check('options', False, str(error)), with_defaults(opt, task)
     except DeCoNASError as error:
         return [Check('options', False, str(error)), Check('data', None, 'looked into once the options hold')]
-    datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
-    if task == 'search':
-        datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
-    return [own, *(_check_dataset(name, dataset, opt['scale']) for name, dataset in datasets.items())]
+    return [own, *(_check_dataset(name, dataset, opt['scale']) for name, dataset in datasets_of(opt, task).items())]
 
 
 def _check_dataset(name, dataset, scale):

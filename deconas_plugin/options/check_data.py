@@ -63,7 +63,7 @@ def check_datasets(opt, task):
     if task == 'test' and not opt['datasets']:
         raise OptionError('datasets: expected at least one to test on, test_1 for example, got {}')
     scale = opt['scale']
-    for name, dataset in _datasets(opt, task).items():
+    for name, dataset in datasets_of(opt, task).items():
         if (dataset.get('gt_size') or scale) % scale:
             raise OptionError(f'{name}.gt_size: expected a multiple of the scale {scale}, got {dataset["gt_size"]}')
     _check_set_names(opt['datasets'])
@@ -73,8 +73,8 @@ def check_datasets(opt, task):
         _check_reward_dataset(opt['search']['reward']['dataset'])
 
 
-def _datasets(opt, task):
-    """dict[str, dict]: All datasets of a run, by their places."""
+def datasets_of(opt, task):
+    """dict[str, dict]: All datasets of a search, training, test or league (the task), by their places."""
     datasets = {f'datasets.{phase}': dataset for phase, dataset in opt['datasets'].items()}
     if task == 'search':
         datasets['search.reward.dataset'] = opt['search']['reward']['dataset']
@@ -130,7 +130,7 @@ def check_data(opt, task):
         DataError: Data is missing, empty, or does not pair up; the message gives the command that prepares it.
         OptionError: One image serves two purposes, or a metric gives no number for such images.
     """
-    datasets = _datasets(opt, task)
+    datasets = datasets_of(opt, task)
     images = {name: _images(name, dataset, opt) for name, dataset in datasets.items()}
     learnt_from = [name for name in datasets if name in ('datasets.train', 'search.reward.dataset')]
     for first in learnt_from:

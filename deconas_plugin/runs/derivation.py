@@ -19,6 +19,7 @@ from deconas_plugin.files.paths import locate, shown, tool_command, typed
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.files.states import load_state, newest_weights
 from deconas_plugin.files.user_code import import_user_code
+from deconas_plugin.machine.device import device_of_run
 from deconas_plugin.options.defaults import with_defaults
 from deconas_plugin.search.alone import TRAIN_KEYS
 from deconas_plugin.search.build import SearchParts
@@ -49,7 +50,7 @@ class SearchExperiment(SearchParts):
         opt = self._options()
         if latency_table is not None:
             opt['search']['latency_table'] = latency_table
-        device = torch.device('cuda' if opt['num_gpu'] != 0 and torch.cuda.is_available() else 'cpu')
+        device = device_of_run(opt['num_gpu'])
         super().__init__(opt, build_network(opt['network_g']), device)
         self.iteration = self._latest() if iteration is None else iteration
         self._load(self.supernet, 'net_g')

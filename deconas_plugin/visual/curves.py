@@ -54,8 +54,8 @@ def _new_axes(label):
     return figure, axes
 
 
-def _legend(figure, axes):
-    # Above the axes, where it hides no curve.
+def add_legend(figure, axes):
+    """Explain what is drawn above the axes, where it hides no curve."""
     handles, _ = axes.get_legend_handles_labels()
     figure.legend(loc='outside upper left', ncols=len(handles), handlelength=1.4, columnspacing=1.2, borderpad=0)
 
@@ -87,7 +87,7 @@ def draw_band(iterations, values, label, name='median', lines=(), bound=None):
         axes.plot(xs, median, color=colour, label=line_name, **_marker(xs))
     if bound:
         axes.axhline(bound[1], color=MUTED, linestyle=(0, (3, 3)), linewidth=1, label=bound[0])
-    _legend(figure, axes)
+    add_legend(figure, axes)
     return figure
 
 
@@ -130,7 +130,7 @@ def draw_series(series, label):
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    _legend(figure, axes)
+    add_legend(figure, axes)
     return figure
 
 
@@ -152,7 +152,7 @@ def draw_halving(rows):
     for genotype in dict.fromkeys(row['genotype'] for row in rows if row['genotype'] != winner):
         _draw_candidate(axes, rows, genotype, MUTED, None if axes.lines else 'candidates')
     _draw_candidate(axes, rows, winner, COLOURS[0], 'derived')
-    _legend(figure, axes)
+    add_legend(figure, axes)
     return figure
 
 

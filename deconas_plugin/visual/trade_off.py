@@ -3,7 +3,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from deconas_plugin.cost.pareto import front
-from deconas_plugin.visual.curves import show_iterations
+from deconas_plugin.visual.curves import add_legend, show_iterations
 from deconas_plugin.visual.theme import COLOURS, INK, MUTED, PAPER, new_figure, styled
 
 WIDTH, HEIGHT = 4.7, 3.7
@@ -49,6 +49,5 @@ def draw_trade_off(costs, psnrs, iterations, label, marks=()):
     show_iterations(bar.ax.yaxis)
     bar.outline.set_edgecolor(MUTED)
     bar.solids.set_alpha(1)
-    handles, _ = axes.get_legend_handles_labels()
-    figure.legend(loc='outside upper left', ncols=len(handles), handlelength=1.4, columnspacing=1.2, borderpad=0)
+    add_legend(figure, axes)
     return figure

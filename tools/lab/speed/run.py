@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from deconas_plugin.commands.speed import EXTRA_PARTS, PARTS
 from deconas_plugin.errors import OptionError
 from deconas_plugin.files.atomic import explained, save_text
 from deconas_plugin.machine.device import device_name, keep_freed_memory, resolve_precision
@@ -15,11 +16,6 @@ from tools.lab.speed.limits import machine_rates
 from tools.lab.speed.network_speed import compile_speed, growth, inference_speed, training_speed
 from tools.lab.speed.results import SpeedReport, to_json, to_markdown
 from tools.lab.speed.search_speed import controller_speed, paper_schedule, supernet_speed
-
-PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
-
-# Not among them, because each takes minutes by itself.
-EXTRA_PARTS = ('auto', 'compile')
 
 
 def run_speed_benchmark(device, out, parts=PARTS, rounds=5, networks=None):
