@@ -4,15 +4,14 @@ import inspect
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY
 
-from deconas_plugin.options import schema as option_schema
-from deconas_plugin.options.schema import REQUIRED
+from deconas_plugin.options import schema
 from deconas_plugin.search.strategy import STRATEGIES
 
 SCHEMAS = {
-    'search': option_schema.SEARCH_OPTIONS,
-    'train': option_schema.TRAIN_OPTIONS,
-    'test': option_schema.TEST_OPTIONS,
-    'league': option_schema.LEAGUE_OPTIONS,
+    'search': schema.SEARCH_OPTIONS,
+    'train': schema.TRAIN_OPTIONS,
+    'test': schema.TEST_OPTIONS,
+    'league': schema.LEAGUE_OPTIONS,
 }
 # Datasets whose keys the schema lists; of others it knows what the loaders read.
 DESCRIBED = ('DeCoNASPatchDataset', 'PairedImageDataset', 'SingleImageDataset')
@@ -37,7 +36,7 @@ def with_defaults(opt, task):
     opt = _filled(opt, SCHEMAS[task])
     scale = opt.get('scale')
     if task == 'test' and opt.get('val') is None:
-        opt['val'] = _filled({}, option_schema.VAL)
+        opt['val'] = _filled({}, schema.VAL)
     if 'num_gpu' in opt:
         opt['num_gpu'] = _whole(opt['num_gpu'])
     if isinstance(opt.get('datasets'), dict):
@@ -73,7 +72,7 @@ def _filled(section, keys):
         value = filled.get(name)
         if value is None:
             # None is no default but a choice of its own: it is not written where the file says nothing.
-            if key.default is not REQUIRED and (key.default is not None or name in filled):
+            if key.default is not schema.REQUIRED and (key.default is not None or name in filled):
                 filled[name] = key.default
         elif key.kind == 'integer':
             filled[name] = _whole(value)
@@ -87,7 +86,7 @@ def _filled(section, keys):
 def _dataset(dataset, scale, trains):
     if not isinstance(dataset, dict):
         return dataset
-    keys = option_schema.DATASET
+    keys = schema.DATASET
     if dataset.get('type') not in DESCRIBED:
         keys = {name: keys[name] for name in LOADER_KEYS} if trains else {}
     dataset = _filled(dataset, keys)

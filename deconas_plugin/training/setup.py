@@ -1,4 +1,5 @@
-"""From checked options to what BasicSR's functions expect: what its ``parse_options`` adds, without a second parse."""
+"""From checked options to what BasicSR's functions expect: what its ``parse_options`` adds, without a second parse;
+its seeds, and the clock of its parts."""
 import json
 import random
 import time
