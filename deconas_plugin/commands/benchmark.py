@@ -1,4 +1,7 @@
 """Measure models on the test sets; write the results table as Markdown, CSV and JSON, and a chart."""
+import logging
+from functools import partial
+
 from deconas_plugin.commands.arguments import (
     add_device,
     add_option_file,
@@ -57,9 +60,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    import logging
-    from functools import partial
-
     from basicsr.utils import get_root_logger
 
     from deconas_plugin.benchmark.run import run_benchmark

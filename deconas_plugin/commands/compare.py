@@ -1,4 +1,6 @@
 """Draw the box of an image as HR, bicubic and other methods show it, side by side, as one PNG."""
+from pathlib import Path
+
 from deconas_plugin.commands.arguments import add_device, add_lr, add_output, add_scale
 
 EXAMPLES = r"""examples:
@@ -27,8 +29,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from pathlib import Path
-
     from deconas_plugin.benchmark.compare import build_method, compare, write_figure
     from deconas_plugin.files.paths import default_folder
     from deconas_plugin.machine.device import choose_device

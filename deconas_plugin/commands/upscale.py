@@ -1,4 +1,6 @@
 """Upscale images with a trained DeCoNASNet."""
+from functools import partial
+
 from deconas_plugin.commands.arguments import (
     add_device,
     add_max_pixels,
@@ -53,8 +55,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from functools import partial
-
     from tqdm import tqdm
 
     from deconas_plugin.data.images.reader import MAX_PIXELS

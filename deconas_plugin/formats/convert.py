@@ -7,6 +7,8 @@ import torch
 from deconas_plugin.archs.load import load_network
 from deconas_plugin.errors import WeightsError
 from deconas_plugin.files.states import save_state
+from deconas_plugin.formats.ncnn import export_ncnn
+from deconas_plugin.formats.onnx import export_onnx
 
 DTYPES = {'float32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
@@ -36,10 +38,8 @@ def convert(source, target, fused=False, precision='float32', size=None):
     net = load_network(source)
     net = net.fuse() if fused or target.suffix in ('.onnx', '.param') else net
     if target.suffix == '.onnx':
-        from deconas_plugin.formats.onnx import export_onnx
         return export_onnx(net, target, precision, describe(net), size)
     if target.suffix == '.param':
-        from deconas_plugin.formats.ncnn import export_ncnn
         return export_ncnn(net, target, precision)
     save_state(_in_precision(net, precision), target, describe(net))
     return f'{target}: {type(net).__name__} x{net.upscale}, genotype {net.genotype}, {precision}'

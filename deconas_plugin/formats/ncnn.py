@@ -4,6 +4,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from deconas_plugin.errors import WeightsError
@@ -100,7 +101,6 @@ def load_ncnn(path):
     """Function: Runs a ``.param`` with the ``.bin`` beside it: Tensor (1, 3, H, W) -> Tensor (1, 3, sH, sW)."""
     try:
         import ncnn
-        import numpy
     except ImportError as error:
         raise WeightsError(NEEDED) from error
     net = ncnn.Net()
@@ -111,6 +111,6 @@ def load_ncnn(path):
     def run(image):
         with net.create_extractor() as extractor:
             extractor.input('data', ncnn.Mat(image[0].contiguous().numpy()).clone())
-            return torch.from_numpy(numpy.array(extractor.extract('output')[1]))[None]
+            return torch.from_numpy(np.array(extractor.extract('output')[1]))[None]
 
     return run

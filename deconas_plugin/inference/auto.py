@@ -1,6 +1,7 @@
 """The fastest backend of those that are installed, measured on this machine."""
 import math
 import time
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
@@ -107,7 +108,6 @@ class AutoBackend(Backend):
 
 
 def _versions(names):
-    from importlib.metadata import PackageNotFoundError, version
     found = []
     for name in names:
         try:
