@@ -53,6 +53,26 @@ def test_the_map_of_the_readme_is_in_the_same_order():
     assert rooms == [room for room in ORDER if (PACKAGE / room).is_dir()]
 
 
+def test_dotted_names_in_texts_are_those_of_something():
+    root = PACKAGE.parent
+    texts = [*PACKAGE.rglob('*.py'), *PACKAGE.rglob('*.yml'), root / 'README.md', *root.glob('docs/*.md'),
+             *root.glob('options/*.yml'), *root.glob('examples/*'), *root.glob('tools/lab/**/*.py')]
+    lost = []
+    for path in texts:
+        for name in re.findall(r'\bdeconas_plugin((?:\.\w+)+)', path.read_text(encoding='utf-8')):
+            place, parts = PACKAGE, name.split('.')[1:]
+            while parts and (place / parts[0]).is_dir():
+                place /= parts.pop(0)
+            module = place / f'{parts[0]}.py' if parts else place / '__init__.py'
+            if module.is_file():
+                parts = parts[1:]
+            else:
+                module = place / '__init__.py'
+            if parts and not re.search(rf'\b{parts[0]}\b', module.read_text(encoding='utf-8')):
+                lost.append((path.name, name))
+    assert lost == []
+
+
 def test_no_two_modules_have_the_same_name():
     modules = [path for path in PACKAGE.rglob('*.py')
                if path.name != '__init__.py' and path.parent.name not in ('commands', 'api')]
