@@ -120,7 +120,7 @@ def changed(name, array):
     (lambda variables: {'w': np.zeros(3)}, 'found no variables below child/'),
 ])
 def test_missing_unknown_and_misshapen_variables(tmp_path, change, message):
-    path = save(changed(make_variables(Arc('111 111111', 2, 2))), tmp_path)
+    path = save(change(make_variables(Arc('111 111111', 2, 2))), tmp_path)
     with pytest.raises(DeCoNASError, match=message) as error:
         network_from_variables(Variables(path))
     assert '\n' not in str(error.value)
