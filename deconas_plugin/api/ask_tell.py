@@ -123,7 +123,7 @@ class AskTell:
         """list[Candidate]: What no other beats in PSNR and cost at once, cheapest first."""
         done = {candidate.genotype: candidate for candidate in sorted(self._done, key=lambda one: one.psnr)}
         scores = [Score(genotype, candidate.psnr, {}) for genotype, candidate in done.items()]
-        measures = list(self.strategy.measures or ['mult_adds'])
+        measures = self.strategy.measures or None
         return [done[score.genotype] for score in pareto_front(scores, self.space.counter, measures)] if done else []
 
     @property

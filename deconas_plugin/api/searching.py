@@ -142,7 +142,7 @@ class Search:
     @property
     def _measures(self):
         strategy = self.options['search']['strategy']
-        return list(self.options['derive'].get('front') or strategy.get('measures') or ['mult_adds'])
+        return self.options['derive'].get('front') or strategy.get('measures') or None
 
     def _has_round(self, iteration):
         search = self.options['search']

@@ -21,13 +21,13 @@ def front(points):
     return chosen
 
 
-def pareto_front(scores, counter, measures):
+def pareto_front(scores, counter, measures=None):
     """Choose the scores that are not dominated.
 
     Args:
         scores (list[Score]): Scored genotypes.
         counter (ComplexityCounter): Counts their cost.
-        measures (list[str]): Costs that count: params, mult_adds, latency.
+        measures (Iterable[str] | None): Costs that count: params, mult_adds, latency. Default: mult_adds.
 
     Returns:
         list[Score]: Those for which no other has at least the PSNR at no higher cost in any measure; cheapest first by
@@ -36,6 +36,7 @@ def pareto_front(scores, counter, measures):
     Raises:
         OptionError: A measure is not counted.
     """
+    measures = ['mult_adds'] if measures is None else list(measures)
     costs = {score.genotype: counter.count(score.genotype).figures() for score in scores}
     known = costs[scores[0].genotype]
     missing = [name for name in measures if name not in known]

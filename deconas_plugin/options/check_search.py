@@ -87,4 +87,4 @@ def _check_derivation(derive, counter):
             raise OptionError(f'derive.max_{name}: expected at least {floor[name]:,}, which the smallest network of '
                               f'the space has, got {limit:,}; raise it, or lower network_g.num_feat or num_block')
     with refusals('derive.front', f'no front can be taken against {derive.get("front")!r}'):
-        pareto_front([Score(counter.everything, 0.0, {})], counter, derive.get('front') or ['mult_adds'])
+        pareto_front([Score(counter.everything, 0.0, {})], counter, derive.get('front') or None)

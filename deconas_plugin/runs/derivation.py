@@ -150,8 +150,7 @@ def run_derivation(folder,
         (scores, signal), rungs, state = scored(), [], None
         best, title = scores, f'Derived: the best of {len(scores)} candidates is the first'
     files = DerivationFiles(experiment, name)
-    measures = options.get('front') or experiment.strategy.measures or ['mult_adds']
-    front = pareto_front(scores, experiment.counter, list(measures))
+    front = pareto_front(scores, experiment.counter, options.get('front') or experiment.strategy.measures or None)
     files.write(best[0], front, {
         'search': experiment.opt['name'],
         'checkpoint': experiment.iteration,
