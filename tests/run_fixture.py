@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from faults import SignalAt
 from lmdb_fixture import paired_folder, paired_lmdb
 
 from deconas_plugin.commands import argument_parser
@@ -195,3 +196,15 @@ def differences(first, second, name=''):
                 for found in differences(*pair, f'{name}/{index}')]
     same = torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
     return [] if same else [name]
+
+
+def continued_search(folder, options):
+    """dict: The :func:`results` of a search, after a check that one that was stopped at iteration 5 ends alike."""
+    run('search', folder / 'whole', options)
+    run('search', folder / 'stopped', options, prepare=SignalAt(5), expected=143)
+    run('search', folder / 'stopped', options, '--auto_resume')
+    found, expected = results(folder / 'stopped'), results(folder / 'whole')
+    for name in ('net_g_5.pth', 'net_c_5.pth'):  # the checkpoint that the signal asked for
+        del found[name]
+    assert differences(found, expected) == []
+    return expected

@@ -4,10 +4,8 @@ import json
 import pytest
 import torch
 import yaml
-from faults import SignalAt
 from helpers import changed, psnrs, run
-from run_fixture import differences, results, search_options
-from run_fixture import run as run_alone
+from run_fixture import continued_search, search_options
 from small_run import small_search, write_options
 
 from deconas_plugin.archs.load import load_network
@@ -70,14 +68,7 @@ def test_a_stopped_search_continues_exactly(tmp_path):
                'search.strategy': {'type': 'evolution', 'population': 4, 'tournament': 2},
                'search.weight_sampling': 'fair'}
     options = search_options(tmp_path, **changes)
-    run_alone('search', tmp_path / 'whole', options)
-    run_alone('search', tmp_path / 'stopped', options, prepare=SignalAt(5), expected=143)
-    run_alone('search', tmp_path / 'stopped', options, '--auto_resume')
-    found, expected = results(tmp_path / 'stopped'), results(tmp_path / 'whole')
-    for name in ('net_g_5.pth', 'net_c_5.pth'):  # the checkpoint that the signal asked for
-        del found[name]
-    assert differences(found, expected) == []
-    assert expected['genotype']['num_block'] == [1, 2]
+    assert continued_search(tmp_path, options)['genotype']['num_block'] == [1, 2]
 
 
 @pytest.mark.parametrize('key, value, message', [

@@ -5,10 +5,8 @@ import pytest
 import torch
 import yaml
 from experiment_fixture import write_search
-from faults import SignalAt
 from helpers import changed, psnrs, run
-from run_fixture import differences, results, search_options
-from run_fixture import run as run_alone
+from run_fixture import continued_search, search_options
 from small_run import small_search, write_options
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
@@ -101,14 +99,7 @@ def test_the_tools_around_a_search(project, opt, capsys):
 
 def test_a_stopped_search_continues_exactly(tmp_path):
     options = search_options(tmp_path, **{'network_g.num_feat': WIDTHS, 'search.weight_sampling': 'fair'})
-    run_alone('search', tmp_path / 'whole', options)
-    run_alone('search', tmp_path / 'stopped', options, prepare=SignalAt(5), expected=143)
-    run_alone('search', tmp_path / 'stopped', options, '--auto_resume')
-    found, expected = results(tmp_path / 'stopped'), results(tmp_path / 'whole')
-    for name in ('net_g_5.pth', 'net_c_5.pth'):  # the checkpoint that the signal asked for
-        del found[name]
-    assert differences(found, expected) == []
-    assert expected['genotype']['num_feat'] == WIDTHS
+    assert continued_search(tmp_path, options)['genotype']['num_feat'] == WIDTHS
 
 
 @pytest.mark.parametrize('num_feat', [[16, 24, 32], [32, 16], [16], [16, '32'], [16, 16.5], []])
