@@ -4,7 +4,7 @@ Every network is trained for itself, for as many steps as the command line says,
 scikit-image, and scored on another one. The search proposes a network as soon as a process is free. Killed, the same
 command goes on where it was:
 
-    python examples/ask_and_tell.py --trials 40 --processes 2 --steps 100
+    python docs/examples/ask_and_tell.py --trials 40 --processes 2 --steps 100
 """
 import argparse
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait

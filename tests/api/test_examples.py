@@ -9,7 +9,7 @@ import pytest
 nbclient = pytest.importorskip('nbclient')
 pytest.importorskip('ipykernel')
 
-EXAMPLES = Path(__file__).resolve().parents[2] / 'examples'
+EXAMPLES = Path(__file__).resolve().parents[2] / 'docs' / 'examples'
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_the_map_of_the_readme_is_in_the_same_order():
 def test_dotted_names_in_texts_are_those_of_something():
     root = PACKAGE.parent
     texts = [*PACKAGE.rglob('*.py'), *PACKAGE.rglob('*.yml'), root / 'README.md', *root.glob('docs/*.md'),
-             *root.glob('options/*.yml'), *root.glob('examples/*'), *root.glob('tools/lab/**/*.py')]
+             *root.glob('options/*.yml'), *root.glob('docs/examples/*'), *root.glob('tools/lab/**/*.py')]
     lost = []
     for path in texts:
         for name in re.findall(r'\bdeconas_plugin((?:\.\w+)+)', path.read_text(encoding='utf-8')):
