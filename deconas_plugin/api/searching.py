@@ -222,7 +222,8 @@ def derive(searched, name='derived', *, iteration=None, num_samples=None, max_pa
         num_samples (int | None): Genotypes to score. Default: as in the options.
         max_params, max_mult_adds, max_latency (float | None): Budget. Default: as in the options.
         latency_table (str | Path | None): Default: that of the search.
-        halving (tuple[int, int, int] | None): Candidates, steps and rungs. Default: as in the options.
+        halving (tuple | None): Candidates, steps and rungs, and what else :class:`HalvingOptions` takes, in order.
+            Default: as in the options.
 
     Returns:
         Derived: The network and its files.

@@ -23,11 +23,16 @@ def add_arguments(parser):
     add_budget(parser)
     parser.add_argument('--max-latency', type=float, metavar='MS', help='largest latency, by the latency table')
     parser.add_argument('--latency-table', metavar='FILE', help="made by deconas latency (default: the search's)")
-    add_halving(parser, 'train the best candidates on and halve them (default: as in the options)')
+    add_halving(parser, 'train the best candidates alone and halve them (default: as in the options)')
+    parser.add_argument('--start', choices=('shared', 'fresh'), default='shared',
+                        help='with --halving: from the shared weights, or from initial ones (default: shared)')
+    parser.add_argument('--generations', type=at_least(1), default=1, metavar='N',
+                        help='with --halving: so many, each of half as many children of the best (default: 1)')
 
 
 def run(args):
     from deconas_plugin.runs.derivation import run_derivation
     from deconas_plugin.search.halving import HalvingOptions
+    halving = HalvingOptions(*args.halving, args.start, args.generations) if args.halving else None
     run_derivation(args.experiment, args.name, args.iteration, args.num_samples, args.max_params, args.max_mult_adds,
-                   args.max_latency, args.latency_table, HalvingOptions(*args.halving) if args.halving else None)
+                   args.max_latency, args.latency_table, halving)

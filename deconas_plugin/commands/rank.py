@@ -15,8 +15,8 @@ EXAMPLES = """examples:
     deconas rank experiments/search_DeCoNAS_x2_quick
   as long as it takes until two seeds agree, but no more than 4,000 steps a network, half an hour at a time:
     deconas rank experiments/search_DeCoNAS_x2 --steps auto --max-steps 4000 --max-minutes 30
-  how well the rungs of a halving of 50, 100 and 200 steps rank:
-    deconas rank experiments/search_DeCoNAS_x2 --warm-steps 50 100 200
+  how well the rungs of a halving of 50, 100 and 200 steps rank, from shared and from initial weights:
+    deconas rank experiments/search_DeCoNAS_x2 --warm-steps 50 100 200 --fresh-steps 50 100 200
 """
 
 
@@ -37,6 +37,8 @@ def add_arguments(parser):
                         help='with how many each is trained (default: 2)')
     parser.add_argument('--warm-steps', type=positive, nargs='*', default=[20], metavar='N',
                         help='parts of a short training from the shared weights, each a ranking too (default: 20)')
+    parser.add_argument('--fresh-steps', type=positive, nargs='*', default=[], metavar='N',
+                        help='the same from initial weights, with a seed of its own (default: none)')
     add_max_minutes(parser)
     add_iteration(parser)
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='(default: 0)')
@@ -45,4 +47,4 @@ def add_arguments(parser):
 def run(args):
     from_lab('study.run_rank').run_rank(
         args.experiment, args.output, args.num, args.steps, args.iteration, args.seed, args.seeds, args.max_steps,
-        args.warm_steps, args.max_minutes)
+        args.warm_steps, args.fresh_steps, args.max_minutes)

@@ -92,6 +92,8 @@ class DeCoNASModel(CheckpointMixin, ShardedValidationMixin, SRModel):
 
     def setup_schedulers(self):
         scheduler = self.opt['train']['scheduler']
+        if not self.opt['train']['total_iter']:
+            return  # a search without shared weights takes no step
         if scheduler['type'] != 'WarmupCosineLR':
             super().setup_schedulers()
             return

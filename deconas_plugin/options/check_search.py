@@ -42,6 +42,11 @@ def check_rounds(opt):
         OptionError: It does not within its weight steps.
     """
     search, total = opt['search'], opt['train']['total_iter']
+    if total == 0:
+        if not opt['derive'].get('halving'):
+            raise OptionError('derive.halving: missing; with train.total_iter = 0 there are no shared weights, and it '
+                              'is the search: name candidates, steps, rungs and start: fresh, or raise total_iter')
+        return
     first = (search['warmup_iter'] // search['controller_freq'] + 1) * search['controller_freq']
     if first > total:
         key = 'warmup_iter' if search['warmup_iter'] >= total else 'controller_freq'

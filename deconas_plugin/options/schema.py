@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from deconas_plugin.data.patch_options import CHOICES, PatchOptions
 from deconas_plugin.machine.device import PRECISIONS
 from deconas_plugin.models.deconas_model import TRAIN_DEFAULTS, VAL_DEFAULTS
+from deconas_plugin.search.halving import STARTS
 from deconas_plugin.search.sampling import WEIGHT_SAMPLING
 
 REQUIRED = object()
@@ -218,11 +219,14 @@ DERIVE = {
     'max_latency': number('Largest latency, ms by search.latency_table', None),
     'front': Key('list', 'Measures against which the Pareto front of PSNR is taken: params, mult_adds, latency; '
                          'those of the strategy nsga2, or mult_adds, if left out', None),
-    'halving': mapping('Train the best candidates on from the shared weights, all on the same patches; the worse half '
-                       'leaves, the others train for twice as long, and so on. Off if left out', None, {
-        'candidates': integer('Of those that are scored, how many train'),
+    'halving': mapping('Train the best candidates alone, all on the same patches; the worse half leaves, the others '
+                       'train on for twice as long, and so on. Off if left out', None, {
+        'candidates': integer('Of those that are scored, how many train; without shared weights, random ones'),
         'steps': integer('Weight steps of each in the first rung'),
         'rungs': integer('Rungs; the last has two candidates or more'),
+        'start': text('From the shared weights, or from initial ones (fresh)', 'shared', STARTS),
+        'generations': integer('The first are the candidates; each one after it has half as many, children of the best '
+                               'so far, and trains in as many rungs', 1),
     }),
     'inherit_weights': boolean('Whether training starts from the shared weights', True),
     'train': mapping('The train section of the written training options', REQUIRED, TRAIN),
@@ -257,6 +261,9 @@ TRAIN_OPTIONS = {
 
 SEARCH_OPTIONS = {
     **TRAIN_OPTIONS,
+    'train': mapping('Training', REQUIRED, {
+        **TRAIN, 'total_iter': integer('Weight steps; in a search, 0 for none with shared weights, so that it is '
+                                       'derive.halving alone', minimum=0)}),
     'sample_photos': text('Folder in which to prepare the sample photographs first', None),
     'network_c': mapping('The controller: a registered type and its keywords'),
     'search': mapping('The search', REQUIRED, SEARCH),

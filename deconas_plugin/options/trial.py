@@ -45,7 +45,7 @@ def check_sense(train, name):
         raise OptionError(f'{name}.optim_g.lr: expected a number above 0, got {rate!r}')
     if optimizer.get('maximize'):
         raise OptionError(f'{name}.optim_g.maximize: expected false, got true, which trains for the largest loss')
-    if train['warmup_iter'] >= total:
+    if train['warmup_iter'] >= total > 0:
         raise OptionError(f'{name}.warmup_iter: expected less than total_iter = {total}, got {train["warmup_iter"]}; '
                           'the learning rate would never be reached')
     if not scheduler.get('gamma', 1) > 0:
@@ -159,7 +159,8 @@ def try_training(train, name):
         for weight in weights:
             weight.grad = torch.ones_like(weight)
         optimizer.step()
-    _try_scheduler(train, name, optimizer)
+    if train['total_iter']:
+        _try_scheduler(train, name, optimizer)
     with torch.random.fork_rng(devices=[]):
         for key in LOSSES:
             if train.get(key):

@@ -23,7 +23,7 @@ from deconas_plugin.machine.device import device_of_run
 from deconas_plugin.options.defaults import with_defaults
 from deconas_plugin.search.alone import TRAIN_KEYS
 from deconas_plugin.search.build import SearchParts
-from deconas_plugin.search.derive import Budget, DerivationFiles, derive
+from deconas_plugin.search.derive import Budget, DerivationFiles, derive, random_candidates
 from deconas_plugin.search.halving import Halving, HalvingOptions
 from deconas_plugin.search.history import read_history
 from deconas_plugin.search.reward import RewardSignal, Score, block_gain
@@ -62,6 +62,11 @@ class SearchExperiment(SearchParts):
         self.strategy.recall(*read_history(self.folder.path, self.supernet.space, last_iter))
         # Now, so that images which are gone show before anything is written.
         self.reward_set  # noqa: B018
+
+    @property
+    def has_shared_weights(self):
+        """bool: Whether the supernet was trained at all."""
+        return self.opt['train']['total_iter'] > 0
 
     @property
     def digest(self):
@@ -132,6 +137,9 @@ def run_derivation(folder,
         halving = HalvingOptions(**options['halving'])
     if halving:
         halving.check(experiment.opt, num_samples)
+    elif not experiment.has_shared_weights:
+        raise DeCoNASError(f'{experiment.folder.path}: expected a halving, as this search has no shared weights to '
+                           'score with; give --halving, or derive.halving')
 
     def scored():
         scores = derive(experiment.strategy, experiment.reward, experiment.reward_set, experiment.counter, num_samples,
@@ -140,12 +148,18 @@ def run_derivation(folder,
 
     if halving:
         results = _results(experiment, {'num_samples': num_samples, **vars(budget), **vars(halving)})
-        # Kept as well, as scoring takes its time.
-        scores, signal = _read(results.get('candidates', lambda: _plain(*scored())), experiment)
-        halved = Halving(experiment, halving, results)
-        rungs, state = halved.run(scores), halved.state
-        best = rungs[-1].scores
-        title = f'Derived by halving {len(rungs[0].scores)} candidates: the first, after {rungs[-1].steps} steps alone'
+        if experiment.has_shared_weights:
+            # Kept as well, as scoring takes its time.
+            scores, signal = _read(results.get('candidates', lambda: _plain(*scored())), experiment)
+            candidates = [score.genotype for score in scores[:halving.candidates]]
+        else:
+            signal, candidates = None, random_candidates(experiment.supernet.space, experiment.counter,
+                                                         halving.candidates, budget, experiment.opt['manual_seed'])
+        halved = Halving(experiment, halving, results,
+                         lambda genotype: budget.allows(experiment.counter.count(genotype))).run(candidates)
+        rungs, best, state = halved.rungs, halved.best, halved.state
+        scores = scores if experiment.has_shared_weights else best
+        title = f'Derived by halving {len(candidates)} candidates: the first, after {rungs[-1].steps} steps alone'
     else:
         (scores, signal), rungs, state = scored(), [], None
         best, title = scores, f'Derived: the best of {len(scores)} candidates is the first'
@@ -157,7 +171,8 @@ def run_derivation(folder,
         'candidates': len(scores),
         'reward_patches': len(experiment.reward_set),
         **({f'psnr_{key}': round(value, 5) for key, value in signal.figures().items()} if signal else {}),
-        **({'halving_candidates': len(rungs[0].scores), 'halving_steps': rungs[-1].steps} if rungs else {}),
+        **({'halving_candidates': sum(len(rung.scores) for rung in rungs if rung.number == 1),
+            'halving_steps': rungs[-1].steps} if rungs else {}),
         **vars(budget),
         'manual_seed': experiment.opt['manual_seed'],
         'seconds': round(time.time() - started, 1),
@@ -169,7 +184,8 @@ def run_derivation(folder,
 def _results(experiment, settings):
     """Results: Of one halving; other weights or settings have a folder of their own."""
     train = {key: experiment.opt['train'].get(key) for key in TRAIN_KEYS}
-    settings = {'weights': experiment.digest, 'train': train, 'manual_seed': experiment.opt['manual_seed'], **settings}
+    weights = experiment.digest if experiment.has_shared_weights else None
+    settings = {'weights': weights, 'train': train, 'manual_seed': experiment.opt['manual_seed'], **settings}
     if experiment.counter.latency_table:  # prices and budgets are by it, and it may be another next time
         settings['latency_table'] = _digest(experiment.counter.latency_table.milliseconds)
     folder = experiment.folder.halvings / _digest(settings)
@@ -207,7 +223,7 @@ def _show(title, scores, front, counter, files, signal):
     if signal and not signal.ranks:
         console.print(f'{signal.warning}.', style='yellow', soft_wrap=True)
     console.print(_table(title, scores[:SHOWN], counter))
-    console.print(_table('Pareto front of shared weights, cheapest first', front, counter))
+    console.print(_table('Pareto front, cheapest first', front, counter))
     console.print(f'Genotype and weights: {shown(files.path)}', soft_wrap=True)
     console.print('Next, train the derived network, then test it:', soft_wrap=True)
     for tool, options in (('train', files.train_options), ('test', files.test_options)):

@@ -1,4 +1,5 @@
 """Short trainings of derived networks, alone but under the same circumstances, so that networks can be compared."""
+import copy
 import hashlib
 import math
 import random
@@ -16,12 +17,13 @@ from deconas_plugin.data.patch_draw import PatchDraw
 from deconas_plugin.errors import OptionError
 from deconas_plugin.machine.device import autocast, resolve_precision
 from deconas_plugin.search.reward import patch_psnrs
-from deconas_plugin.training.schedules import learning_rate_factor
+from deconas_plugin.training.schedules import ema_decay_at, learning_rate_factor
 
 # What of the section train the networks depend on.
 TRAIN_KEYS = ('optim_g', 'pixel_opt', 'precision', 'warmup_iter', 'grad_clip')
 TIMED_STEPS = 3
 WARMUP_SHARE = 10  # of a training, one step in so many; a new optimizer would shake trained weights
+EMA_DECAY = 0.99
 
 
 def check_trains_alone(opt):
@@ -80,30 +82,68 @@ class AloneTraining:
         """DeCoNASNet: Of a genotype, with its share of the supernet's weights."""
         return self.experiment.supernet.derive(genotype).to(memory_format=torch.channels_last)
 
-    def train(self, net, num_steps, first_step=0, warmup=None, optimizer_state=None):
-        """Train a network in place.
+    def train(self, net, num_steps):
+        """Train a network in place: the learning rate of the options, risen over ``train.warmup_iter`` of the search,
+        but no more than a tenth of the steps, falls to zero over them (cosine).
 
         Args:
             net (DeCoNASNet): On the device.
-            num_steps (int): Weight steps; the learning rate of the options falls to zero over them (cosine).
-            first_step (int): Which patches come first, where others have been seen.
-            warmup (int | None): Steps over which the learning rate rises at first. Default: ``train.warmup_iter`` of
-                the search, but no more than a tenth.
-            optimizer_state (dict | None): Of an earlier part.
+            num_steps (int): Weight steps.
+        """
+        warmup = self._warmup(num_steps)
+        for _ in self._steps(net, self._optimizer(net), 0, num_steps,
+                             lambda step: learning_rate_factor(step, num_steps, warmup)):
+            pass
+
+    def train_on(self, net, num_steps, first_step=0, state=None):
+        """Train a network in place for a part of a training whose length nobody knows yet.
+
+        The learning rate, once risen, stays, and averaged weights take the place of its fall: so a training can be
+        scored at any step and go on as though it had not been. In so short trainings that is better than a cosine, too
+        (docs/recipe.md).
+
+        Args:
+            net (DeCoNASNet): On the device, with the weights that were trained last, not their average.
+            num_steps (int): Weight steps of this part.
+            first_step (int): How many there were before; they tell which patches come first.
+            state (dict | None): What the part before returned. Default: there was none.
 
         Returns:
-            dict: The optimizer's state.
+            dict: ``optimizer``, its state, and ``average``, a state dict of averaged weights, for :meth:`averaged`.
         """
-        device, options = self.experiment.device, dict(self.train_opt['optim_g'])
-        optimizer = getattr(torch.optim, options.pop('type'))(net.parameters(), **options)
-        if optimizer_state is not None:
-            optimizer.load_state_dict(optimizer_state)
-        if warmup is None:
-            warmup = min(max(self.train_opt['warmup_iter'], 0), num_steps // WARMUP_SHARE)
+        optimizer, warmup = self._optimizer(net), self._warmup(num_steps) if first_step == 0 else 0
+        average = {name: weight.detach().clone() for name, weight in net.named_parameters()}
+        if state is not None:
+            optimizer.load_state_dict(state['optimizer'])
+            average.update({name: state['average'][name].to(weight.device) for name, weight in average.items()})
+        weights = [weight.detach() for _, weight in net.named_parameters()]
+        for step in self._steps(net, optimizer, first_step, num_steps, lambda step: min((step + 1) / (warmup + 1), 1)):
+            decay = ema_decay_at(EMA_DECAY, first_step + step + 1)
+            torch._foreach_lerp_([*average.values()], weights, 1 - decay)
+        return {'optimizer': optimizer.state_dict(), 'average': {**net.state_dict(), **average}}
+
+    @staticmethod
+    def averaged(net, state):
+        """DeCoNASNet: A copy of a network with the averaged weights of :meth:`train_on`."""
+        net = copy.deepcopy(net)
+        net.load_state_dict(state['average'])
+        return net
+
+    def _warmup(self, num_steps):
+        return min(max(self.train_opt['warmup_iter'], 0), num_steps // WARMUP_SHARE)
+
+    def _optimizer(self, net):
+        options = dict(self.train_opt['optim_g'])
+        return getattr(torch.optim, options.pop('type'))(net.parameters(), **options)
+
+    def _steps(self, net, optimizer, first_step, num_steps, factor):
+        """Iterator over the number of every weight step that is done, from 0; ``factor`` gives what the learning rate
+        is multiplied by in it."""
+        device, rate = self.experiment.device, self.train_opt['optim_g']['lr']
         net.train()
         for step, images in enumerate(self._batches(first_step, num_steps)):
             for group in optimizer.param_groups:
-                group['lr'] = options['lr'] * learning_rate_factor(step, num_steps, warmup)
+                group['lr'] = rate * factor(step)
             lq, gt = (image.to(device, memory_format=torch.channels_last) for image in images)
             optimizer.zero_grad(set_to_none=True)
             with autocast(self.precision, device):
@@ -112,7 +152,7 @@ class AloneTraining:
             if self.train_opt.get('grad_clip'):
                 torch.nn.utils.clip_grad_norm_(net.parameters(), self.train_opt['grad_clip'])
             optimizer.step()
-        return optimizer.state_dict()
+            yield step
 
     @torch.no_grad()
     def score(self, net):

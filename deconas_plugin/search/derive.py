@@ -1,6 +1,7 @@
 """From a trained search to a network: candidates drawn and scored, the best written with its option files."""
 import inspect
 import json
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from deconas_plugin.files.paths import shown
 from deconas_plugin.training.checkpoints import capture_random_state, restore_random_state
 
 MAX_DRAWS = 100
+FULL = 0.8  # of a budget
+MAX_DENSITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,13 @@ class Budget:
 
     def allows(self, cost):
         """bool: Whether a Cost keeps within the budget."""
+        return self.share(cost) <= 1
+
+    def share(self, cost):
+        """float: Of the limits the one that a Cost uses most of; 0 without any."""
         figures = cost.figures()
         limits = {'params': self.max_params, 'mult_adds': self.max_mult_adds, 'latency': self.max_latency}
-        return all(figures[name] <= limit for name, limit in limits.items() if limit is not None)
+        return max((figures[name] / limit for name, limit in limits.items() if limit is not None), default=0)
 
 
 def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_size, seed=0):
@@ -102,13 +109,7 @@ def _candidates(strategy, counter, num_samples, budget):
         if len(allowed) > num_samples:
             break
     if not allowed:
-        floor = counter.count(counter.nothing)
-        smallest = min(seen, key=lambda cost: (cost.mult_adds, cost.params))
-        raise DeCoNASError(
-            f'derive: none of {len(seen)} sampled genotypes keeps within {budget}; the smallest has '
-            f'{smallest.params:,} params and {smallest.mult_adds / 1e9:.1f} G Mult-Adds @720p, the smallest of the '
-            f'space {floor.params:,} and {floor.mult_adds / 1e9:.1f} G: raise the budget, or search with a larger '
-            'penalty or a smaller num_feat')
+        raise _nothing_allowed(seen, counter, budget)
     return list(allowed)
 
 
@@ -118,6 +119,48 @@ def _proposals(strategy, num_samples):
     # Sampling costs next to nothing beside scoring.
     for _ in range(MAX_DRAWS):
         yield from strategy.ask(num_samples or 1)
+
+
+def random_candidates(space, counter, count, budget, seed=0):
+    """Draw candidates that nothing has scored: sparse and dense networks alike, that use most of a budget.
+
+    Args:
+        space (SearchSpace): Where from.
+        counter (ComplexityCounter): Counts cost.
+        count (int): How many.
+        budget (Budget): Hard limits.
+        seed (int): Of the draws.
+
+    Returns:
+        list[Genotype]: Different ones within the budget, of which each costs at least :data:`FULL` of its tightest
+        limit where there are so many; fewer than ``count`` where fewer are found.
+
+    Raises:
+        DeCoNASError: None keeps within the budget.
+    """
+    rng, full, cheap, seen = random.Random(seed), {}, {}, []
+    for _ in range(count * MAX_DRAWS):
+        genotype = space.sample(rng, rng.uniform(0, MAX_DENSITY))
+        cost = counter.count(genotype)
+        seen.append(cost)
+        share = budget.share(cost)
+        if share <= 1:
+            (full if share >= FULL or not share else cheap)[genotype] = None
+        if len(full) == count:
+            break
+    if not full and not cheap:
+        raise _nothing_allowed(seen, counter, budget)
+    return [*full, *cheap][:count]
+
+
+def _nothing_allowed(seen, counter, budget):
+    floor = counter.count(counter.nothing)
+    smallest = min(seen, key=lambda cost: (cost.mult_adds, cost.params))
+    return DeCoNASError(
+        f'derive: none of {len(seen)} sampled genotypes keeps within {budget}; the smallest has '
+        f'{smallest.params:,} params and {smallest.mult_adds / 1e9:.1f} G Mult-Adds @720p, the smallest of the '
+        f'space {floor.params:,} and {floor.mult_adds / 1e9:.1f} G: raise the budget, or search with a larger '
+        'penalty or a smaller num_feat')
 
 
 class DerivationFiles(DerivedFolder):
@@ -163,10 +206,11 @@ class DerivationFiles(DerivedFolder):
 
     def _halving_lines(self, rungs):
         """Yield a dict for every candidate of every rung, as the history of the search has them."""
-        for number, rung in enumerate(rungs, 1):
+        for rung in rungs:
             for place, score in enumerate(rung.scores):
-                yield {'rung': number, 'steps': rung.steps, 'genotype': str(score.genotype), 'psnr': score.psnr,
-                       'penalties': score.penalties, 'reward': score.reward, 'kept': place < rung.kept,
+                yield {'generation': rung.generation, 'rung': rung.number, 'steps': rung.steps,
+                       'genotype': str(score.genotype), 'psnr': score.psnr, 'penalties': score.penalties,
+                       'reward': score.reward, 'kept': place < rung.kept,
                        **self.experiment.counter.count(score.genotype).figures()}
 
     def _write_genotype(self, score, provenance, path):

@@ -77,11 +77,14 @@ class Evolution(SearchStrategy):
         return self.space.genotype(bits)
 
     def _parent(self):
-        """list[int]: The bits of the best of a tournament; random ones for blocks and layers that it does not have, so
-        that a child that gets them is connected like any other."""
+        """list[int]: The bits of the best of a tournament; for blocks and layers that it does not have random ones, set
+        as often as its connections are, so that a child that gets them is connected as densely."""
         drawn = self.rng.sample(range(len(self.population)), self.tournament)
         parent = max((self.population[i] for i in drawn), key=lambda member: member[1])[0]
-        return [bit if live else self.rng.getrandbits(1) for bit, live in zip(parent.bits, parent.live, strict=True)]
+        own = parent.connections.bits
+        density = sum(own) / len(own)
+        return [bit if live else int(self.rng.random() < density)
+                for bit, live in zip(parent.bits, parent.live, strict=True)]
 
     def state_dict(self):
         return {

@@ -1,7 +1,10 @@
-"""Derivation by halving: candidates train on from the shared weights, the worse half leaves, the others train on for
-twice as long, and so on (successive halving: Jamieson and Talwalkar, 2016, https://arxiv.org/abs/1502.07943)."""
+"""Derivation by halving: candidates train, the worse half leaves, the others train on for twice as long, and so on
+(successive halving: Jamieson and Talwalkar, 2016, https://arxiv.org/abs/1502.07943); where there are generations, the
+children of the best follow."""
+import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from rich.console import Console
 
@@ -9,8 +12,13 @@ from deconas_plugin.errors import OptionError
 from deconas_plugin.files.atomic import save_tensors
 from deconas_plugin.files.states import read_pth
 from deconas_plugin.machine.console import progress_bar
-from deconas_plugin.search.alone import WARMUP_SHARE, AloneTraining, check_trains_alone
+from deconas_plugin.search.alone import AloneTraining, check_trains_alone
+from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.reward import Score
+
+STARTS = ('shared', 'fresh')
+PARENTS = 8  # the best so far, of which children are made
+MAX_DRAWS = 100  # for every child
 
 
 @dataclass(frozen=True)
@@ -18,13 +26,18 @@ class HalvingOptions:
     """Option ``derive.halving``.
 
     Attributes:
-        candidates (int): The best with shared weights, which train.
+        candidates (int): How many train.
         steps (int): Weight steps of each in the first rung.
         rungs (int): Rungs; each has half the candidates and twice the steps of the one before.
+        start (str): 'shared', from the shared weights, or 'fresh', from initial ones. Default: 'shared'.
+        generations (int): The first are the candidates; each one after it has half as many, children of the best so
+            far. Default: 1.
     """
     candidates: int
     steps: int
     rungs: int
+    start: str = STARTS[0]
+    generations: int = 1
 
     def check(self, opt, num_samples):
         """Refuse what cannot be run.
@@ -36,11 +49,17 @@ class HalvingOptions:
         Raises:
             OptionError: The rungs do not fit the candidates, or networks cannot be trained alone.
         """
-        if self.candidates < 2**self.rungs:
-            raise OptionError(f'derive.halving.rungs: expected at most {int(math.log2(max(self.candidates, 1)))}, so '
-                              f'that {self.candidates} candidates leave two for the last rung, got {self.rungs}; lower '
+        smallest = self.candidates if self.generations == 1 else self.candidates // 2
+        if smallest < 2**self.rungs:
+            later = ' of a later generation' if self.generations > 1 else ''
+            raise OptionError(f'derive.halving.rungs: expected at most {int(math.log2(max(smallest, 1)))}, so '
+                              f'that {smallest} candidates{later} leave two for the last rung, got {self.rungs}; lower '
                               'it, or raise derive.halving.candidates')
-        if self.candidates > num_samples + 1:
+        if not opt['train']['total_iter']:
+            if self.start != 'fresh':
+                raise OptionError(f'derive.halving.start: expected fresh with train.total_iter = 0, which trains no '
+                                  f'shared weights, got {self.start}')
+        elif self.candidates > num_samples + 1:
             raise OptionError(f'derive.halving.candidates: expected at most {num_samples + 1}, as many as '
                               f'derive.num_samples scores besides the best guess, got {self.candidates}')
         check_trains_alone(opt)
@@ -50,100 +69,151 @@ class HalvingOptions:
         sizes = [(math.ceil(num / 2**rung), self.steps * 2**rung) for rung in range(self.rungs)]
         return [(size, steps) for size, steps in sizes if size > 1 or num == 1]
 
+    def sizes(self, num):
+        """list[int]: Candidates that every generation begins with, where the first has ``num``."""
+        return [num, *[num // 2] * (self.generations - 1)]
+
+    def steps_of(self, num):
+        """int: Weight steps of everything, with ``num`` candidates."""
+        return sum(size * steps for count in self.sizes(num) for size, steps in self.plan(count))
+
 
 @dataclass(frozen=True)
 class Rung:
     """What a rung came to.
 
     Attributes:
-        steps (int): Weight steps that its candidates have trained alone so far.
+        generation, number (int): From 1.
+        steps (int): Weight steps that each of its candidates has trained alone so far.
+        spent (int): Weight steps that the rung took in all.
         scores (list[Score]): What they earn then, best first.
-        kept (int): How many of them go on; of the last rung, the winner.
+        kept (int): How many of them go on; of the last rung, the best.
     """
+    generation: int
+    number: int
     steps: int
+    spent: int
     scores: list
     kept: int
+
+
+@dataclass(frozen=True)
+class Halved:
+    """What a halving came to.
+
+    Attributes:
+        best (list[Score]): Of those that trained to the end, all generations together, best first.
+        rungs (list[Rung]): In order.
+        state (dict[str, Tensor]): Weights of the best, averaged over its last steps.
+    """
+    best: list
+    rungs: list
+    state: dict = field(repr=False)
 
 
 class Halving:
     """Trains the candidates; what is finished is kept, so that it continues where it was stopped.
 
-    All candidates of a rung see the same patches in the same order, each rung others than those before it. The learning
-    rate of the search's options rises and falls to zero anew in each.
+    All candidates see the same patches in the same order, in later rungs others than before. Each is one training,
+    which a rung goes on with (:meth:`AloneTraining.train_on`), and is scored with averaged weights.
 
     Args:
         experiment (SearchExperiment): The search.
         options (HalvingOptions): How much is trained.
         results (Results): Where what is finished is kept; the weights lie beside it.
-
-    Attributes:
-        state (dict[str, Tensor]): After :meth:`run`, the weights of the winner.
+        allows (Callable[[Genotype], bool] | None): Whether a child may be trained. Default: any.
     """
 
-    def __init__(self, experiment, options, results):
+    def __init__(self, experiment, options, results, allows=None):
         self.options, self.results = options, results
-        self.training = AloneTraining(experiment, experiment.opt['manual_seed'])
+        self.seed, self.device = experiment.opt['manual_seed'], experiment.device
+        self.training = AloneTraining(experiment, self.seed)
         self.penalty = experiment.reward.penalty
-        self.state = None
+        self.allows = allows or (lambda genotype: True)
 
-    def run(self, scores):
+    def run(self, genotypes):
         """Train and choose.
 
         Args:
-            scores (list[Score]): With shared weights, best first; no fewer candidates than two, where there are.
+            genotypes (list[Genotype]): Different candidates, as many as the options say, or all that there are.
 
         Returns:
-            list[Rung]: The first score of the last is the winner.
+            Halved: What became of them.
         """
-        candidates = list(enumerate(score.genotype for score in scores[:self.options.candidates]))
-        plan, rungs = self.options.plan(len(candidates)), []
-        total = sum(size * steps for size, steps in plan)
-        Console().print(f'Halving: {len(candidates)} candidates, {len(plan)} rungs, {total:,} weight steps',
-                        soft_wrap=True)
-        done = trained = 0
+        options, count = self.options, len(genotypes)
+        sizes, total = options.sizes(count), options.steps_of(count)
+        Console().print(f'Halving: {count} candidates, {len(options.plan(count))} rungs, '
+                        f'{f"{len(sizes)} generations, " * (len(sizes) > 1)}{total:,} weight steps', soft_wrap=True)
+        best, rungs, trained = [], [], set()
         with progress_bar(total, 'steps') as show:
-            for rung, (_, steps) in enumerate(plan):
-                found = []
-                for index, genotype in candidates:
-                    psnr = self.results.get(f'rung_{rung}_{index}', lambda rung=rung, index=index, genotype=genotype,
-                                            steps=steps, trained=trained: self._train(rung, index, genotype, steps,
-                                                                                      trained))
-                    found.append((index, Score(genotype, psnr, self.penalty(genotype))))
-                    done += steps
-                    best = max((score for _, score in found), key=_quality)
-                    show(done, f'rung {rung + 1}/{len(plan)}, {len(found)}/{len(candidates)}: best '
-                               f'{best.reward:.3f} dB')
-                found.sort(key=lambda item: _quality(item[1]), reverse=True)
-                trained += steps
-                kept = plan[rung + 1][0] if rung + 1 < len(plan) else 1
-                rungs.append(Rung(trained, [score for _, score in found], kept))
-                self._forget(rung, {index for index, _ in found[:kept]})
-                candidates = [(index, score.genotype) for index, score in found[:kept]]
-        self.state = read_pth(self._path(len(plan) - 1, candidates[0][0]))['params']
+            for generation, size in enumerate(sizes, 1):
+                if generation > 1:
+                    genotypes = self._children(best, trained, size, generation)
+                    if len(genotypes) < 2**options.rungs:
+                        break  # too few are left to train as long as the others
+                trained.update(genotypes)
+                rungs += self._generation(generation, genotypes, sum(rung.spent for rung in rungs), show)
+                best = sorted([*best, *rungs[-1].scores], key=_quality, reverse=True)
+                for score in best[1:]:
+                    self._path(score.genotype, len(options.plan(count)) - 1).unlink(missing_ok=True)
+        winner = self._path(best[0].genotype, len(options.plan(count)) - 1)
+        return Halved(best, rungs, read_pth(winner)['average'])
+
+    def _generation(self, generation, genotypes, spent, show):
+        """list[Rung]: Those of one generation, after ``spent`` weight steps of others."""
+        plan, rungs, trained = self.options.plan(len(genotypes)), [], 0
+        for rung, (_, steps) in enumerate(plan):
+            found = []
+            for genotype in genotypes:
+                psnr = self.results.get(self._name(genotype, rung),
+                                        partial(self._train, genotype, rung, steps, trained))
+                found.append(Score(genotype, psnr, self.penalty(genotype)))
+                spent += steps
+                show(spent, f'{f"generation {generation}, " * (self.options.generations > 1)}rung {rung + 1}/'
+                            f'{len(plan)}, {len(found)}/{len(genotypes)}: best {max(map(_quality, found)):.3f} dB')
+            found.sort(key=_quality, reverse=True)
+            trained += steps
+            is_last = rung + 1 == len(plan)
+            kept = 1 if is_last else plan[rung + 1][0]
+            rungs.append(Rung(generation, rung + 1, trained, len(found) * steps, found, kept))
+            # What no later rung starts from; of the last, all may still be the best.
+            for place, score in enumerate(found):
+                for older in range(rung + (place >= kept and not is_last)):
+                    self._path(score.genotype, older).unlink(missing_ok=True)
+            genotypes = [score.genotype for score in found[:kept]]
         return rungs
 
-    def _train(self, rung, index, genotype, steps, trained):
+    def _children(self, best, trained, count, generation):
+        """list[Genotype]: Of the best, none of which has trained; fewer than ``count`` where so many are not found."""
+        parents = best[:PARENTS]
+        evolution = Evolution(parents[0].genotype.space, len(parents), min(2, len(parents)), mutations=2,
+                              seed=f'{self.seed} {generation}')
+        evolution.recall([score.genotype for score in parents], [score.reward for score in parents])
+        children = {}
+        for genotype in evolution.ask(count * MAX_DRAWS):
+            if len(children) < count and genotype not in trained and self.allows(genotype):
+                children[genotype] = None
+        return [*children]
+
+    def _train(self, genotype, rung, steps, trained):
         """float: PSNR of a candidate after a rung, in dB; its weights and optimizer are saved."""
-        net, optimizer = self.training.inherited(genotype), None
+        training, state = self.training, None
+        net = training.fresh(genotype) if self.options.start == 'fresh' else training.inherited(genotype)
         if rung:
-            state = read_pth(self._path(rung - 1, index))
+            state = read_pth(self._path(genotype, rung - 1))
             net.load_state_dict(state['params'])
-            optimizer = state['optimizer']
-        optimizer = self.training.train(net, steps, trained, steps // WARMUP_SHARE, optimizer)
-        state = {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}
-        save_tensors({'params': state, 'optimizer': optimizer}, self._path(rung, index))
-        return self.training.score(net)
+        state = training.train_on(net, steps, trained, state)
+        save_tensors({'params': net.cpu().state_dict(), **state}, self._path(genotype, rung))
+        return training.score(training.averaged(net.to(self.device), state))
 
-    def _forget(self, rung, survivors):
-        """Remove the weights that no later rung starts from."""
-        for path in self.results.folder.glob('rung_*.pth'):
-            of_rung, index = map(int, path.stem.split('_')[1:])
-            if of_rung < rung or (of_rung == rung and index not in survivors):
-                path.unlink()
+    def _path(self, genotype, rung):
+        return self.results.folder / f'{self._name(genotype, rung)}.pth'
 
-    def _path(self, rung, index):
-        return self.results.folder / f'rung_{rung}_{index}.pth'
+    @staticmethod
+    def _name(genotype, rung):
+        return f'rung_{rung}_{hashlib.sha256(str(genotype).encode()).hexdigest()[:12]}'
 
 
 def _quality(score):
+    """float: The reward; what diverged comes last."""
     return score.reward if math.isfinite(score.reward) else -math.inf

@@ -25,16 +25,21 @@ __all__ = ['NAMED_GENOTYPES', 'Genotype', 'SearchSpace']
 class SearchSpace(Layout):
     """A search space: what :class:`Layout` says of its genotypes, and those genotypes."""
 
-    def sample(self, rng):
-        """Draw a genotype with every bit that means something set with probability one half.
+    def sample(self, rng, density=None):
+        """Draw a genotype.
 
         Args:
             rng (random.Random): Source of randomness.
+            density (float | None): Probability of every connection. Default: one half, so that all genotypes are
+                equally likely. Choices beside the connections are equally likely in any case.
 
         Returns:
             Genotype: A genotype of this space.
         """
-        return self.genotype(rng.getrandbits(1) for _ in range(self.num_bits))
+        if density is None:
+            return self.genotype(rng.getrandbits(1) for _ in range(self.num_bits))
+        choices = [rng.getrandbits(1) for _ in range(self.num_choice_bits)]
+        return self.genotype(choices + [int(rng.random() < density) for _ in range(self.num_bits - len(choices))])
 
     def genotype(self, bits):
         """Genotype: The one of this space with these bits (iterable of zeros and ones)."""

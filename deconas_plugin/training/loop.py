@@ -74,6 +74,8 @@ class TrainingLoop:
         started = time.time()
         if self.position.to_validate:
             self._validate()
+        if not self.total_iter:
+            self._save()  # where --auto_resume goes on, with what comes after
         with self._progress() as progress:
             if self.position.iter < self.total_iter:
                 yield from self._train(progress)

@@ -220,15 +220,16 @@ def test_rank_belongs_to_a_search_and_knows_the_size_of_its_space(project, capsy
 def test_rank_of_a_search(project, capsys):
     assert run('search', '-opt', write_options(project, small_search(project))) == 0
     folder = project / 'experiments' / 'small_search'
-    rank = ['rank', folder, '--num', 4, '--warm-steps', 1, 2]
+    rank = ['rank', folder, '--num', 4, '--warm-steps', 1, 2, '--fresh-steps', 2]
     assert run(*rank, '--steps', 2, '--max-minutes', 0) == 0
-    assert '0 of 12 pieces are done; the same command continues.' in capsys.readouterr().out
+    assert '0 of 16 pieces are done; the same command continues.' in capsys.readouterr().out
     for _ in range(2):
         assert run(*rank, '--steps', 2) == 0
         printed = capsys.readouterr().out
         assert '| shared weights |' in printed and '| shared weights + 3 steps |' in printed
+        assert '| initial weights + 2 steps |' in printed
     assert 'weight steps to come' not in printed  # nothing was left to do
-    assert (folder / 'rank' / 'rank.png').exists() and len(list((folder / 'rank' / 'pieces').iterdir())) == 13
+    assert (folder / 'rank' / 'rank.png').exists() and len(list((folder / 'rank' / 'pieces').iterdir())) == 17
     found = json.loads((folder / 'rank' / 'rank.json').read_text())
     assert found['steps'] == 2 and [len(seed) for seed in found['alone']] == [4, 4]
     assert run('rank', folder, '--num', 5, '--steps', 2) == 2

@@ -52,4 +52,4 @@ def test_keys_are_explained_and_types_offered(schema):
     strategy = schema['properties']['search']['properties']['strategy']
     assert {'reinforce', 'random', 'evolution'} <= set(strategy['properties']['type']['examples'])
     assert 'reinforce: ' in strategy['properties']['entropy_weight']['description']
-    assert schema['properties']['train']['properties']['total_iter']['description'] == 'Weight steps.'
+    assert schema['properties']['train']['properties']['ema_warmup']['description'].startswith('Whether that average')

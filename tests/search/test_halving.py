@@ -17,7 +17,6 @@ from deconas_plugin.options.read import load_options
 from deconas_plugin.runs.derivation import SearchExperiment, _results
 from deconas_plugin.search.alone import AloneTraining
 from deconas_plugin.search.halving import Halving, HalvingOptions
-from deconas_plugin.search.reward import Score
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import render_report
 
@@ -69,28 +68,31 @@ def test_the_worse_half_leaves(searched, monkeypatch, tmp_path):
     planted = {0: [30, 29, 28, 27.5, 27, 26, 25, 24], 1: [30, 31, 32, 33], 2: [33, 32]}
     trained = []
 
-    def train(self, net, num_steps, first_step, warmup, state):
-        trained.append((net.genotype, num_steps, first_step, state))
-        return {'steps': first_step + num_steps}
+    def train_on(self, net, num_steps, first_step, state):
+        before = state and state['optimizer']
+        trained.append((net.genotype, num_steps, first_step, before))
+        return {'optimizer': {'steps': first_step + num_steps}, 'average': net.state_dict()}
 
     def score(self, net):
         rung = {0: 0, 10: 1, 30: 2}[trained[-1][2]]
         return planted[rung][[genotype.connections for genotype in genotypes].index(net.genotype)] if rung < 2 else \
             planted[2][net.genotype == genotypes[2].connections]
 
-    monkeypatch.setattr(AloneTraining, 'train', train)
+    monkeypatch.setattr(AloneTraining, 'train_on', train_on)
     monkeypatch.setattr(AloneTraining, 'score', score)
     monkeypatch.setattr(experiment.reward, 'penalty', lambda genotype: {})
     halving = Halving(experiment, HalvingOptions(8, 10, 3), Results(tmp_path / 'work', {}))
-    rungs = halving.run([Score(genotype, 30.0, {}) for genotype in genotypes])
+    halved = halving.run(genotypes)
+    rungs = halved.rungs
     assert [(rung.steps, len(rung.scores), rung.kept) for rung in rungs] == [(10, 8, 4), (30, 4, 2), (70, 2, 1)]
     order = [[genotypes.index(score.genotype) for score in rung.scores] for rung in rungs]
-    assert order == [[0, 1, 2, 3, 4, 5, 6, 7], [3, 2, 1, 0], [3, 2]] and rungs[2].scores[0].psnr == 33
+    assert order == [[0, 1, 2, 3, 4, 5, 6, 7], [3, 2, 1, 0], [3, 2]]
+    assert halved.best == rungs[2].scores and halved.best[0].psnr == 33
     assert [steps for _, steps, *_ in trained] == [10] * 8 + [20] * 4 + [40] * 2
     assert [first for _, _, first, _ in trained] == [0] * 8 + [10] * 4 + [30] * 2
     assert [state for *_, state in trained] == [None] * 8 + [{'steps': 10}] * 4 + [{'steps': 30}] * 2
     left = sorted(path.name for path in (tmp_path / 'work').glob('*.pth'))
-    assert left == ['rung_2_3.pth']
+    assert len(left) == 1 and left[0].startswith('rung_2_')
 
 
 def halved(folder, name='halved'):
@@ -105,15 +107,15 @@ def test_halving_continues_exactly_where_it_was_stopped(searched, monkeypatch, c
     derive = ['derive', searched, '--name', 'halved', '--halving', 4, 2, 2]
     torch.manual_seed(0)
     with monkeypatch.context() as patch:
-        calls, train = [], AloneTraining.train
+        calls, train_on = [], AloneTraining.train_on
 
         def interrupted(self, *arguments):
             calls.append(arguments)
             if len(calls) == 6:  # the second of the last rung
                 raise KeyboardInterrupt
-            return train(self, *arguments)
+            return train_on(self, *arguments)
 
-        patch.setattr(AloneTraining, 'train', interrupted)
+        patch.setattr(AloneTraining, 'train_on', interrupted)
         assert run(*derive) == 130
         assert not (searched / 'halved').exists()
         torch.manual_seed(1)  # what the controller would draw now is something else
@@ -137,12 +139,106 @@ def test_halving_continues_exactly_where_it_was_stopped(searched, monkeypatch, c
 def test_another_latency_table_begins_anew(tmp_path):
     def folder(milliseconds):
         table = milliseconds and SimpleNamespace(milliseconds=milliseconds)
-        experiment = SimpleNamespace(digest='weights', opt={'train': {}, 'manual_seed': 1},
+        experiment = SimpleNamespace(digest='weights', has_shared_weights=True, opt={'train': {}, 'manual_seed': 1},
                                      folder=ExperimentFolder(tmp_path), counter=SimpleNamespace(latency_table=table))
         return _results(experiment, HALVING).folder
 
     folders = [folder(milliseconds) for milliseconds in (None, {'skeleton': 1.0}, {'skeleton': 2.0})]
     assert len({*folders}) == 3 and folder({'skeleton': 2.0}) == folders[2]
+
+
+def test_a_rung_goes_on_with_the_training_of_the_one_before(searched):
+    """Trained in two parts as in one, but for the rise, which belongs to the first; the average lies between the
+    weights of all steps."""
+    training = AloneTraining(SearchExperiment(searched), seed=3)
+    genotype = training.experiment.supernet.space.genotype((1, 0, 0, 0, 1, 0, 0, 1, 0))
+    whole, parts = training.fresh(genotype), training.fresh(genotype)
+    state = training.train_on(whole, 6)
+    half = training.train_on(parts, 4)
+    again = training.train_on(parts, 2, 4, half)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
+    assert all(torch.equal(state['average'][name], again['average'][name]) for name in state['average'])
+    # The first decays are 2/11, 3/12, ...: after two steps the average is 1/4 of the first and 3/4 of the second.
+    one, two = training.fresh(genotype), training.fresh(genotype)
+    training.train_on(one, 1)
+    average = training.train_on(two, 2)['average']['conv_first.weight']
+    start = training.fresh(genotype).conv_first.weight
+    first = start + (one.conv_first.weight - start) * 9 / 11
+    assert torch.allclose(average, first + (two.conv_first.weight - first) * 9 / 12, atol=1e-7)
+    averaged = training.averaged(two, {'average': training.train_on(two, 1, 2)['average']})
+    assert averaged is not two and averaged.genotype == two.genotype
+
+
+def test_a_fresh_start_does_not_depend_on_shared_weights(searched):
+    fresh = ['derive', searched, '--halving', 4, 2, 2, '--start', 'fresh']
+    assert run(*fresh, '--name', 'one') == 0
+    with torch.no_grad():
+        state = torch.load(searched / 'models' / 'net_g_latest.pth', weights_only=True)
+        scores = {line['genotype']: line['psnr'] for line in halved(searched, 'one')[0] if line['rung'] == 2}
+        state['params']['conv_first.weight'] += 1
+        torch.save(state, searched / 'models' / 'net_g_latest.pth')
+    assert run(*fresh, '--name', 'other') == 0
+    other = {line['genotype']: line['psnr'] for line in halved(searched, 'other')[0]}
+    assert len(scores) == 2 and {name: other[name] for name in scores if name in other} == {
+        name: psnr for name, psnr in scores.items() if name in other}
+
+
+@pytest.fixture
+def without_supernet(options):
+    options['train']['total_iter'] = 0
+    options['derive'].update(max_params=8000, halving={
+        'candidates': 8, 'steps': 2, 'rungs': 2, 'start': 'fresh', 'generations': 3})
+    return options
+
+
+def test_a_search_without_shared_weights(project, without_supernet, capsys, monkeypatch):
+    path = write_options(project, without_supernet)
+    calls, train_on = [], AloneTraining.train_on
+
+    def interrupted(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        return train_on(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AloneTraining, 'train_on', interrupted)
+        assert run('search', '-opt', path) == 130
+        assert run('search', '-opt', path, '--auto_resume') == 0
+    # 8 and 4 more with twice the steps, then twice 4 children and 2.
+    assert len(calls) == 12 + 6 + 6 + 1
+    assert 'Halving: 8 candidates, 2 rungs, 3 generations, 64 weight steps' in capsys.readouterr().out
+    folder = project / 'experiments' / 'small_search'
+    lines, genotype, weights = halved(folder, 'derived')
+    begun = [line['genotype'] for line in lines if line['rung'] == 1]
+    assert len(begun) == len(set(begun)) == 16 and all(line['params'] <= 8000 for line in lines)
+    ended = [line for line in lines if line['rung'] == 2]
+    assert [line['generation'] for line in ended] == [1] * 4 + [2] * 2 + [3] * 2
+    best = max(ended, key=lambda line: line['reward'])
+    assert genotype['genotype']['bits'] == best['genotype'] and genotype['result']['psnr'] == best['psnr']
+    net = DeCoNASNet(best['genotype'], num_feat=8, num_block=2, num_layer=2)
+    net.load_state_dict(weights)
+    assert AloneTraining(SearchExperiment(folder)).score(net) == pytest.approx(best['psnr'])
+    assert len([*(folder / 'halving').rglob('*.pth')]) == 1
+    assert '<section id="halving">' in render_report(Experiment(folder), pairs=[])
+    # An uninterrupted one finds the same.
+    shutil.move(folder, folder.with_name('before'))
+    assert run('search', '-opt', path) == 0
+    assert halved(folder, 'derived')[:2] == (lines, genotype)
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'halving': None}, 'derive.halving: missing; with train.total_iter = 0 there are no shared weights'),
+    ({'start': 'shared'}, 'derive.halving.start: expected fresh with train.total_iter = 0'),
+    ({'rungs': 3}, 'derive.halving.rungs: expected at most 2, so that 4 candidates of a later generation leave two'),
+    ({'max_params': 100}, 'derive.max_params: expected at least'),
+])
+def test_what_a_search_without_shared_weights_refuses(project, without_supernet, capsys, change, message):
+    derive = without_supernet['derive']
+    for key, value in change.items():
+        (derive if key in derive else derive['halving'])[key] = value
+    assert run('search', '-opt', write_options(project, without_supernet)) == 2
+    assert message in capsys.readouterr().err and not (project / 'experiments').exists()
 
 
 def test_the_network_inherits_what_it_has_trained(searched):

@@ -22,7 +22,6 @@ from deconas_plugin.search.alone import AloneTraining, check_trains_alone
 from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.derive import derive
 from deconas_plugin.search.halving import Halving
-from deconas_plugin.search.reward import Score
 from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.space.genotype import Genotype
 from tools.lab.study.compare_strategies import fresh_strategy, search_steps
@@ -102,7 +101,7 @@ class Finals:
     @property
     def halving_steps(self):
         """int: Weight steps of a halving with all of its candidates."""
-        return sum(size * steps for size, steps in self.halving.plan(self.halving.candidates)) if self.halving else 0
+        return self.halving.steps_of(self.halving.candidates) if self.halving else 0
 
     def run(self):
         """Compute what is missing, as far as the time allows; tables hold what is complete.
@@ -140,7 +139,7 @@ class Finals:
         if halved:
             def halve():
                 return self._halve(seed, space, strategy, searched)
-            text = self._piece(results, f'halving_{key}', lambda: str(halve()[0].genotype))
+            text = self._piece(results, f'halving_{key}', lambda: str(halve().best[0].genotype))
         # Where networks start anew, what another search of this seed has found too is trained once.
         origin = f'{strategy}{suffix}' if self.inherit else hashlib.sha256(text.encode()).hexdigest()[:12]
         trained = self._piece(results, f'final_{origin}_{seed}', lambda: self._train(seed, space, text, halve))
@@ -172,9 +171,7 @@ class Finals:
         """dict: ``scores`` of the candidates, best first, each genotype, PSNR and reward, and their ``costs``."""
         experiment = self._experiment(seed, space, halved)
         search_opt = experiment.opt['search']
-        options = search_opt['strategy']
-        options = options if options['type'] == strategy_name else {'type': strategy_name}
-        strategy = fresh_strategy(experiment, options, seed)
+        strategy = self._strategy(experiment, strategy_name, seed)
         reward = copy.copy(experiment.reward)
         if strategy.measures:
             reward.penalty = _no_penalty
@@ -186,15 +183,21 @@ class Finals:
                 'costs': {str(score.genotype): experiment.counter.count(score.genotype).figures()
                           for score in scores}}
 
+    @staticmethod
+    def _strategy(experiment, name, seed):
+        """SearchStrategy: One that has learned nothing."""
+        options = experiment.opt['search']['strategy']
+        return fresh_strategy(experiment, options if options['type'] == name else {'type': name}, seed)
+
     def _halve(self, seed, space, strategy, searched):
-        """tuple[Score, dict]: The winner, and its weights; what is trained already is not trained again."""
+        """Halved: The winner, and its weights; what is trained already is not trained again."""
         experiment = self._experiment(seed, space, halved=True)
-        scores = [Score(Genotype.from_text(experiment.supernet.space, text), psnr, {'all': psnr - reward})
-                  for text, psnr, reward in searched['scores']]
-        penalties = {score.genotype: score.penalties for score in scores}
-        halving = Halving(experiment, self.halving, Results(self.output / space / 'halving' / f'{strategy}_{seed}', {}))
-        halving.penalty = penalties.get
-        return halving.run(scores)[-1].scores[0], halving.state
+        genotypes = [Genotype.from_text(experiment.supernet.space, text) for text, *_ in searched['scores']]
+        halving = Halving(experiment, self.halving, Results(self.output / space / 'halving' / f'{strategy}_{seed}', {}),
+                          lambda genotype: self.limits.allows(experiment.counter.count(genotype)))
+        if self._strategy(experiment, strategy, seed).measures:
+            halving.penalty = _no_penalty
+        return halving.run(genotypes[:self.halving.candidates])
 
     def _train(self, seed, space, text, halve):
         """dict: ``psnr`` on the validation images and ``reward_psnr`` on the reward set, dB."""
@@ -202,7 +205,7 @@ class Finals:
         genotype, training = Genotype.from_text(experiment.supernet.space, text), AloneTraining(experiment, seed)
         net = training.inherited(genotype) if self.inherit else training.fresh(genotype)
         if self.inherit and halve:
-            net.load_state_dict(halve()[1])
+            net.load_state_dict(halve().state)
         training.train(net, self.final_steps)
         return {'psnr': validation_psnr(experiment, net), 'reward_psnr': training.score(net)}
 

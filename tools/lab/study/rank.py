@@ -1,7 +1,6 @@
 """Does the shared-weight score rank networks as training them alone does?"""
 import random
 
-from deconas_plugin.search.alone import WARMUP_SHARE
 from tools.lab.study.statistics import rank_correlation
 
 POOL = 50  # drawn genotypes per chosen one
@@ -23,10 +22,7 @@ def stratified_genotypes(space, counter, num, seed):
     rng = random.Random(seed)
     pool = {}
     for _ in range(POOL * num):
-        density = rng.random()  # uniform bits would give hardly any small or large network
-        # Choices are drawn by themselves: narrow networks shall be as dense as wide ones.
-        width = [rng.getrandbits(1) for _ in range(space.num_choice_bits)]
-        genotype = space.genotype(width + [int(rng.random() < density) for _ in range(space.num_bits - len(width))])
+        genotype = space.sample(rng, rng.random())  # uniform bits would give hardly any small or large network
         pool[genotype] = counter.count(genotype).mult_adds
     smallest = min(pool.values())
     extent = max(pool.values()) - smallest or 1  # all may cost the same
@@ -54,22 +50,22 @@ def train_alone(training, genotype, num_steps):
     return training.score(net)
 
 
-def train_on(training, genotype, rungs):
-    """Train a network on from the shared weights, as the halving does.
+def train_on(training, net, rungs):
+    """Train a network as the halving does.
 
     Args:
         training (AloneTraining): Under which circumstances.
-        genotype (Genotype): Which network.
-        rungs (list[int]): Weight steps of each part; the learning rate rises and falls anew in each.
+        net (DeCoNASNet): With shared or initial weights.
+        rungs (list[int]): Weight steps of each part.
 
     Returns:
         list[float]: PSNR on the whole reward set after each part, in dB.
     """
-    net, state, done, psnrs = training.inherited(genotype), None, 0, []
+    state, done, psnrs = None, 0, []
     for steps in rungs:
-        state = training.train(net, steps, done, steps // WARMUP_SHARE, state)
+        state = training.train_on(net, steps, done, state)
         done += steps
-        psnrs.append(training.score(net))
+        psnrs.append(training.score(training.averaged(net, state)))
     return psnrs
 
 

@@ -1,6 +1,7 @@
 """The yardstick of one search, as tools/rank.py runs it."""
 import json
 import math
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
@@ -19,10 +20,11 @@ from tools.lab.study.statistics import yardstick
 AUTO = 'auto'
 FIRST_STEPS = 250  # of a search for the length from which on seeds agree
 ENOUGH = 0.7  # Kendall's tau between seeds
+SHARED, FRESH = 'shared weights +', 'initial weights +'
 
 
 def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, seeds=2, max_steps=4000,
-             warm_steps=(20, ), max_minutes=None):
+             warm_steps=(20, ), fresh_steps=(), max_minutes=None):
     """Rank networks by training alone, and see how well the seeds agree with each other and cheaper rankings with them.
 
     Args:
@@ -35,7 +37,9 @@ def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, see
         seed (int): Of the choice of networks; trainings have this one and those that follow it.
         seeds (int): With how many each network is trained, at least 2.
         max_steps (int): With 'auto', no longer than this.
-        warm_steps (list[int]): Parts of a training on from the shared weights, each measured as a predictor.
+        warm_steps (list[int]): Parts of a training on from the shared weights, as the rungs of a halving are, each
+            measured as a predictor.
+        fresh_steps (list[int]): The same from initial weights, with a seed that the yardstick does not have.
         max_minutes (float | None): No new piece begins after this long.
 
     Returns:
@@ -50,7 +54,8 @@ def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, see
     check_trains_alone(experiment.opt)
     results = Results(output, dict(num=num, seed=seed, **_searched(experiment)))
     rank = Rank(experiment, results, stratified_genotypes(experiment.supernet.space, experiment.counter, num, seed),
-                range(seed, seed + seeds), list(warm_steps), max_minutes)
+                range(seed, seed + seeds), {SHARED: warm_steps, FRESH: fresh_steps},
+                max_minutes)
     lengths = [steps]
     if steps == AUTO:
         lengths = [FIRST_STEPS * 2**i for i in range(math.ceil(math.log2(max(max_steps / FIRST_STEPS, 1))))]
@@ -74,20 +79,22 @@ class Rank:
         results (Results): Where pieces are kept.
         genotypes (list[Genotype]): The networks.
         seeds (range): Each trains all of them.
-        warm_steps (list[int]): As for :func:`run_rank`.
+        parts (dict[str, list[int]]): Weight steps of the parts of trainings that are predictors, from shared and from
+            initial weights.
         max_minutes (float | None): As for :func:`run_rank`.
     """
 
-    def __init__(self, experiment, results, genotypes, seeds, warm_steps, max_minutes):
+    def __init__(self, experiment, results, genotypes, seeds, parts, max_minutes):
         self.experiment, self.results, self.genotypes = experiment, results, genotypes
-        self.seeds, self.warm_steps = seeds, warm_steps
+        self.seeds, self.parts = seeds, {start: list(steps) for start, steps in parts.items() if steps}
         self.deadline = Deadline(max_minutes)
-        self.trainings = {seed: AloneTraining(experiment, seed) for seed in seeds}
+        self.trainings = {seed: AloneTraining(experiment, seed) for seed in (*seeds, seeds.stop)}
 
     def state_cost(self, lengths):
         """Print how many weight steps are to come, and how long they take by a timed one of a middle network."""
-        warm = sum(self.warm_steps) * sum(not self.results.has(self._warm(i)) for i in range(len(self.genotypes)))
-        steps = warm + sum(length for length in lengths for seed in self.seeds for i in range(len(self.genotypes))
+        rungs = sum(sum(parts) for start, parts in self.parts.items() for i in range(len(self.genotypes))
+                    if not self.results.has(self._part(start, i)))
+        steps = rungs + sum(length for length in lengths for seed in self.seeds for i in range(len(self.genotypes))
                            if not self.results.has(self._alone(length, seed, i)))
         if not steps:
             return
@@ -99,9 +106,8 @@ class Rank:
     def measure(self, length):
         """dict | None: As :func:`yardstick`, for networks trained for ``length`` steps; None where time ran out."""
         shared = self.results.get('shared', lambda: shared_psnr(self.experiment, self.genotypes))
-        pieces = [(self._warm(i), lambda i=i: train_on(self.trainings[self.seeds[0]], self.genotypes[i],
-                                                       self.warm_steps))
-                  for i in range(len(self.genotypes)) if self.warm_steps]
+        pieces = [(self._part(start, i), partial(self._train_on, start, i))
+                  for start in self.parts for i in range(len(self.genotypes))]
         pieces += [(self._alone(length, seed, i), lambda seed=seed, i=i: train_alone(self.trainings[seed],
                                                                                      self.genotypes[i], length))
                    for i in range(len(self.genotypes)) for seed in self.seeds]
@@ -117,9 +123,10 @@ class Rank:
                                 f'{shared[int(name.rpartition("_")[2])]:.3f} dB', soft_wrap=True)
         alone = [[done[self._alone(length, seed, i)] for i in range(len(self.genotypes))] for seed in self.seeds]
         predicted = predictors(self.genotypes, shared, self.experiment.counter)
-        for part, steps in enumerate(accumulate(self.warm_steps)):
-            predicted[f'shared weights + {steps} steps'] = [done[self._warm(i)][part]
-                                                            for i in range(len(self.genotypes))]
+        for start, parts in self.parts.items():
+            for part, steps in enumerate(accumulate(parts)):
+                predicted[f'{start} {steps} steps'] = [done[self._part(start, i)][part]
+                                                       for i in range(len(self.genotypes))]
         return {**yardstick(alone, predicted), 'alone': alone, 'predicted': predicted}
 
     def report(self, found, length, output):
@@ -133,8 +140,18 @@ class Rank:
         plot_ranks(found['predicted']['shared weights'], means, found['predicted']['Mult-Adds'], output / 'rank.png')
         Console().print(text, soft_wrap=True)
 
-    def _warm(self, index):
-        return f'warm_{"_".join(map(str, self.warm_steps))}_s{self.seeds[0]}_{index}'
+    def _train_on(self, start, index):
+        training, genotype = self.trainings[self._seed(start)], self.genotypes[index]
+        net = training.inherited(genotype) if start == SHARED else training.fresh(genotype)
+        return train_on(training, net, self.parts[start])
+
+    def _seed(self, start):
+        # Initial weights have a seed of their own: those of the yardstick would be the very same trainings.
+        return self.seeds[0] if start == SHARED else self.seeds.stop
+
+    def _part(self, start, index):
+        kind = 'warm' if start == SHARED else 'fresh'
+        return f'{kind}_{"_".join(map(str, self.parts[start]))}_s{self._seed(start)}_{index}'
 
     @staticmethod
     def _alone(length, seed, index):
