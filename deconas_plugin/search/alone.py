@@ -22,7 +22,7 @@ from deconas_plugin.training.schedules import ema_decay_at, learning_rate_factor
 # What of the section train the networks depend on.
 TRAIN_KEYS = ('optim_g', 'pixel_opt', 'precision', 'warmup_iter', 'grad_clip')
 TIMED_STEPS = 3
-WARMUP_SHARE = 10  # of a training, one step in so many; a new optimizer would shake trained weights
+WARMUP_SHARE = 10  # at most one step in so many
 EMA_DECAY = 0.99
 
 
@@ -90,7 +90,7 @@ class AloneTraining:
             net (DeCoNASNet): On the device.
             num_steps (int): Weight steps.
         """
-        warmup = self._warmup(num_steps)
+        warmup = min(max(self.train_opt['warmup_iter'], 0), num_steps // WARMUP_SHARE)
         for _ in self._steps(net, self._optimizer(net), 0, num_steps,
                              lambda step: learning_rate_factor(step, num_steps, warmup)):
             pass
@@ -98,7 +98,7 @@ class AloneTraining:
     def train_on(self, net, num_steps, first_step=0, state=None):
         """Train a network in place for a part of a training whose length nobody knows yet.
 
-        The learning rate, once risen, stays, and averaged weights take the place of its fall: so a training can be
+        The learning rate, once risen over ``train.warmup_iter`` steps, stays, and averaged weights take the place of its fall: so a training can be
         scored at any step and go on as though it had not been. In so short trainings that is better than a cosine, too
         (docs/recipe.md).
 
@@ -111,13 +111,14 @@ class AloneTraining:
         Returns:
             dict: ``optimizer``, its state, and ``average``, a state dict of averaged weights, for :meth:`averaged`.
         """
-        optimizer, warmup = self._optimizer(net), self._warmup(num_steps) if first_step == 0 else 0
+        optimizer, warmup = self._optimizer(net), max(self.train_opt['warmup_iter'], 0)
         average = {name: weight.detach().clone() for name, weight in net.named_parameters()}
         if state is not None:
             optimizer.load_state_dict(state['optimizer'])
             average.update({name: state['average'][name].to(weight.device) for name, weight in average.items()})
         weights = [weight.detach() for _, weight in net.named_parameters()]
-        for step in self._steps(net, optimizer, first_step, num_steps, lambda step: min((step + 1) / (warmup + 1), 1)):
+        for step in self._steps(net, optimizer, first_step, num_steps,
+                                lambda step: min((first_step + step + 1) / (warmup + 1), 1)):
             decay = ema_decay_at(EMA_DECAY, first_step + step + 1)
             torch._foreach_lerp_([*average.values()], weights, 1 - decay)
         return {'optimizer': optimizer.state_dict(), 'average': {**net.state_dict(), **average}}
@@ -128,9 +129,6 @@ class AloneTraining:
         net = copy.deepcopy(net)
         net.load_state_dict(state['average'])
         return net
-
-    def _warmup(self, num_steps):
-        return min(max(self.train_opt['warmup_iter'], 0), num_steps // WARMUP_SHARE)
 
     def _optimizer(self, net):
         options = dict(self.train_opt['optim_g'])

@@ -122,7 +122,8 @@ def _proposals(strategy, num_samples):
 
 
 def random_candidates(space, counter, count, budget, seed=0):
-    """Draw candidates that nothing has scored: sparse and dense networks alike, that use most of a budget.
+    """Draw candidates that nothing has scored and that use most of a budget: half of them chains, which a hand would
+    draw and a search shall not fall behind, as far as there are such; the others random, sparse and dense ones alike.
 
     Args:
         space (SearchSpace): Where from.
@@ -138,7 +139,10 @@ def random_candidates(space, counter, count, budget, seed=0):
     Raises:
         DeCoNASError: None keeps within the budget.
     """
-    rng, full, cheap, seen = random.Random(seed), {}, {}, []
+    rng, cheap, seen = random.Random(seed), {}, []
+    chains = [genotype for genotype in dict.fromkeys(space.chains())
+              if FULL <= budget.share(counter.count(genotype)) <= 1]
+    full = dict.fromkeys(rng.sample(chains, min(count // 2, len(chains))))
     for _ in range(count * MAX_DRAWS):
         genotype = space.sample(rng, rng.uniform(0, MAX_DENSITY))
         cost = counter.count(genotype)

@@ -15,7 +15,8 @@ class Evolution(SearchStrategy):
         population (int): Genotypes that live at a time. Default: 50.
         tournament (int): Genotypes drawn for every parent, of which the best is taken. Default: 10.
         crossover (float): Probability that a child takes each bit from either of two parents. Default: 0.5.
-        mutations (float): Expected flipped bits of a child; at least one flips. Default: 1.
+        mutations (float): Expected changes of a child, at least one: half of them flip a bit, half move a connection
+            within its layer. Default: 1.
         seed (int): Of all draws. Default: 0.
 
     Raises:
@@ -36,6 +37,12 @@ class Evolution(SearchStrategy):
         self.mutations = mutations
         self.rng = random.Random(seed)
         self.population = deque(maxlen=population)
+        layers = {}
+        for decision in space.decisions:
+            if decision.kind == 'operation':
+                layers.setdefault((decision.block, decision.layer), []).extend(
+                    range(decision.place.start, decision.place.stop))
+        self.layers = [*layers.values()]
 
     def ask(self, num_samples):
         """list[Genotype]: Random ones until the population is complete, then children."""
@@ -71,10 +78,21 @@ class Evolution(SearchStrategy):
         bits = self._parent()
         if self.rng.random() < self.crossover:
             bits = [self.rng.choice(pair) for pair in zip(bits, self._parent(), strict=True)]
-        flipped = {bit for bit in range(len(bits)) if self.rng.random() < self.mutations / len(bits)}
-        for bit in flipped or {self.rng.randrange(len(bits))}:
-            bits[bit] ^= 1
+        changed = {bit for bit in range(len(bits)) if self.rng.random() < self.mutations / len(bits)}
+        for bit in changed or {self.rng.randrange(len(bits))}:
+            if self.rng.random() < 0.5:
+                bits[bit] ^= 1
+            else:
+                self._move(bits)
         return self.space.genotype(bits)
+
+    def _move(self, bits):
+        """Let a layer read something else, or by another operation: flips alone would make sparse networks denser."""
+        layers = [places for places in self.layers if any(bits[place] for place in places)]
+        if layers:
+            places = self.rng.choice(layers)
+            bits[self.rng.choice([place for place in places if bits[place]])] = 0
+            bits[self.rng.choice(places)] = 1
 
     def _parent(self):
         """list[int]: The bits of the best of a tournament; for blocks and layers that it does not have random ones, set

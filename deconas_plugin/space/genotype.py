@@ -1,6 +1,7 @@
 """Search space and genotype: which networks there are, and which one is meant."""
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -40,6 +41,18 @@ class SearchSpace(Layout):
             return self.genotype(rng.getrandbits(1) for _ in range(self.num_bits))
         choices = [rng.getrandbits(1) for _ in range(self.num_choice_bits)]
         return self.genotype(choices + [int(rng.random() < density) for _ in range(self.num_bits - len(choices))])
+
+    def chains(self):
+        """Iterator over the plainest genotypes, as one would draw them by hand: with all choices there are, and every
+        operation, every layer reads nothing but the one before it, by that operation alone."""
+        for choices in product((0, 1), repeat=self.num_choice_bits):
+            for operation in range(len(self.operations)):
+                bits = list(choices)
+                for decision in self.decisions[len(self.choices):]:
+                    fusion = decision.kind != 'operation'
+                    bits += [int(fusion or (decision.layer == decision.feature and bit == operation))
+                             for bit in range(decision.num_bits)]
+                yield self.genotype(bits)
 
     def genotype(self, bits):
         """Genotype: The one of this space with these bits (iterable of zeros and ones)."""

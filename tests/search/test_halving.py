@@ -148,8 +148,7 @@ def test_another_latency_table_begins_anew(tmp_path):
 
 
 def test_a_rung_goes_on_with_the_training_of_the_one_before(searched):
-    """Trained in two parts as in one, but for the rise, which belongs to the first; the average lies between the
-    weights of all steps."""
+    """Trained in two parts as in one; the average lies between the weights of all steps."""
     training = AloneTraining(SearchExperiment(searched), seed=3)
     genotype = training.experiment.supernet.space.genotype((1, 0, 0, 0, 1, 0, 0, 1, 0))
     whole, parts = training.fresh(genotype), training.fresh(genotype)
