@@ -116,8 +116,18 @@ def add_budget(parser):
 
 
 def add_halving(parser, what):
-    """``--halving``."""
+    """``--halving``, ``--start`` and ``--generations``."""
     parser.add_argument('--halving', type=positive, nargs=3, metavar=('CANDIDATES', 'STEPS', 'RUNGS'), help=what)
+    parser.add_argument('--start', choices=('shared', 'fresh'), default='shared',
+                        help='with --halving: from the shared weights, or from initial ones (default: shared)')
+    parser.add_argument('--generations', type=positive, default=1, metavar='N',
+                        help='with --halving: so many, each of half as many children of the best (default: 1)')
+
+
+def halving_options(args):
+    """HalvingOptions | None: What :func:`add_halving` was given."""
+    from deconas_plugin.search.halving import HalvingOptions
+    return HalvingOptions(*args.halving, args.start, args.generations) if args.halving else None
 
 
 def add_experiment(parser):

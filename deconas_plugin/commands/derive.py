@@ -1,5 +1,12 @@
 """Derive a network from a search again, within a budget if you give one."""
-from deconas_plugin.commands.arguments import add_budget, add_experiment, add_halving, add_iteration, at_least
+from deconas_plugin.commands.arguments import (
+    add_budget,
+    add_experiment,
+    add_halving,
+    add_iteration,
+    at_least,
+    halving_options,
+)
 
 EXAMPLES = """examples:
   the best network of a search:
@@ -24,15 +31,9 @@ def add_arguments(parser):
     parser.add_argument('--max-latency', type=float, metavar='MS', help='largest latency, by the latency table')
     parser.add_argument('--latency-table', metavar='FILE', help="made by deconas latency (default: the search's)")
     add_halving(parser, 'train the best candidates alone and halve them (default: as in the options)')
-    parser.add_argument('--start', choices=('shared', 'fresh'), default='shared',
-                        help='with --halving: from the shared weights, or from initial ones (default: shared)')
-    parser.add_argument('--generations', type=at_least(1), default=1, metavar='N',
-                        help='with --halving: so many, each of half as many children of the best (default: 1)')
 
 
 def run(args):
     from deconas_plugin.runs.derivation import run_derivation
-    from deconas_plugin.search.halving import HalvingOptions
-    halving = HalvingOptions(*args.halving, args.start, args.generations) if args.halving else None
     run_derivation(args.experiment, args.name, args.iteration, args.num_samples, args.max_params, args.max_mult_adds,
-                   args.max_latency, args.latency_table, halving)
+                   args.max_latency, args.latency_table, halving_options(args))

@@ -7,6 +7,7 @@ from deconas_plugin.commands.arguments import (
     add_output,
     at_least,
     from_lab,
+    halving_options,
     option_file,
     positive,
 )
@@ -58,10 +59,8 @@ def run(args):
     common = args.seeds, args.budget, args.candidates, args.supernet_steps
     if args.finals:
         from deconas_plugin.search.derive import Budget
-        from deconas_plugin.search.halving import HalvingOptions
-        halving = HalvingOptions(*args.halving) if args.halving else None
         from_lab('study.finals').Finals(
-            args.opt, args.output, args.finals, args.strategies, *common, halving,
+            args.opt, args.output, args.finals, args.strategies, *common, halving_options(args),
             Budget(args.max_params, args.max_mult_adds), args.inherit, args.max_minutes).run()
     else:
         seeds, *others = common

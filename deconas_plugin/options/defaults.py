@@ -33,6 +33,8 @@ def with_defaults(opt, task):
     Returns:
         dict: ``~`` stands only where a key has no default.
     """
+    if task == 'search' and isinstance(opt.get('train'), dict) and opt['train'].get('total_iter') == 0:
+        opt = _without_rounds(opt)
     opt = _filled(opt, SCHEMAS[task])
     scale = opt.get('scale')
     if task == 'test' and opt.get('val') is None:
@@ -48,6 +50,17 @@ def with_defaults(opt, task):
     _fill_metrics(opt.get('val'))
     if task == 'search':
         _fill_search(opt, scale)
+    return opt
+
+
+def _without_rounds(opt):
+    """dict: Options of a search without shared weights, with what such a one need not say."""
+    opt = {'network_c': {'type': 'DeCoNASController'}, **opt}
+    for section, unused in (('search', {'warmup_iter': 0, 'controller_freq': 1, 'controller_steps': 1,
+                                        'num_samples': 1, 'strategy': {'type': 'random'}}),
+                            ('derive', {'num_samples': 0})):
+        if isinstance(opt.get(section), dict):
+            opt[section] = {**unused, **opt[section]}
     return opt
 
 

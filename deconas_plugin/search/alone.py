@@ -98,9 +98,9 @@ class AloneTraining:
     def train_on(self, net, num_steps, first_step=0, state=None):
         """Train a network in place for a part of a training whose length nobody knows yet.
 
-        The learning rate, once risen over ``train.warmup_iter`` steps, stays, and averaged weights take the place of its fall: so a training can be
-        scored at any step and go on as though it had not been. In so short trainings that is better than a cosine, too
-        (docs/recipe.md).
+        The learning rate, once risen over ``train.warmup_iter`` steps, stays, and averaged weights take the place of
+        its fall: so a training can be scored at any step and go on as though it had not been. In short ones that beats
+        a cosine (docs/recipe.md).
 
         Args:
             net (DeCoNASNet): On the device, with the weights that were trained last, not their average.

@@ -270,7 +270,7 @@ def test_children_of_evolution_are_connected_in_the_layers_that_they_gain():
     parents = [Genotype.placed(space, {'num_layer': 1}, (1, 0, 0, 0))] * 4
     strategy.tell(parents, [0.0] * 4)
     gained = [child.bits[5:] for child in strategy.ask(4000) if child.num_layer == 2]
-    assert len({*gained}) > 100 and sum(map(sum, gained)) / len(gained) == pytest.approx(8 / 4, rel=0.15)
+    assert len({*gained}) > 50 and sum(map(sum, gained)) / len(gained) == pytest.approx(8 / 4, rel=0.15)
 
 
 def test_latency_tables_hold_every_choice(tmp_path):
