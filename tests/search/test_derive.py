@@ -9,7 +9,7 @@ from deconas_plugin.archs.controller_arch import DeCoNASController
 from deconas_plugin.cost.count import ComplexityCounter
 from deconas_plugin.cost.pareto import pareto_front
 from deconas_plugin.errors import DeCoNASError, OptionError
-from deconas_plugin.search.derive import Budget, derive
+from deconas_plugin.search.derive import FULL, Budget, derive, random_candidates
 from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.reinforce import Reinforce
 from deconas_plugin.search.reward import Score
@@ -116,3 +116,44 @@ def test_a_budget_takes_the_greedy_genotype_where_it_allows_it():
     for limit in (costs, costs - 1):
         found = [score.genotype for score in run(strategy, Budget(max_params=limit))]
         assert len(found) == 11 and (greedy in found) == (limit == costs)
+
+
+def test_half_of_the_unscored_candidates_are_chains():
+    space = SearchSpace([2, 3, 4, 6], [1, 2, 3, 4], widths=(4, 8))
+    counter, budget = ComplexityCounter(space, num_feat=8), Budget(max_params=9000)
+    found = random_candidates(space, counter, 12, budget, seed=1)
+    chains = {*space.chains()}
+    assert len(set(found)) == 12 and [genotype in chains for genotype in found] == [True] * 6 + [False] * 6
+    assert all(FULL * 9000 <= counter.count(genotype).params <= 9000 for genotype in found)
+    # Sparse and dense ones: bits of a quarter of all connections in the mean, which uniform ones hardly have.
+    shares = [sum(genotype.connections.bits) / len(genotype.connections.bits)
+              for genotype in random_candidates(space, counter, 60, Budget(), seed=1)[30:]]
+    assert min(shares) < 0.1 and max(shares) > 0.4 and sum(shares) / 30 == pytest.approx(0.25, abs=0.06)
+    assert random_candidates(space, counter, 12, budget, seed=1) == found
+    assert random_candidates(space, counter, 12, budget, seed=2) != found
+    # What does not use the budget fills up what is missing; what no genotype keeps within is an error.
+    fewer = random_candidates(SPACE, COUNTER, 200, Budget(max_params=1e6), seed=1)
+    assert 200 <= 2**9 and len(fewer) == 200
+    with pytest.raises(DeCoNASError, match='none of 1200 sampled genotypes keeps within'):
+        random_candidates(space, counter, 12, Budget(max_params=10), seed=1)
+
+
+def test_a_chain_reads_the_layer_before_it_by_one_operation():
+    texts = [str(genotype) for genotype in SearchSpace(2, 3, ('conv3x3', 'sep_conv3x3')).chains()]
+    assert texts == ['10 0010 000010', '01 0001 000001']
+    fused = SearchSpace(2, 2, ('conv3x3', 'sep_conv3x3'), search_fusion=True, share_blocks=False)
+    assert [sum(genotype.bits) for genotype in fused.chains()] == [2 * (2 + 2) + 2] * 2
+    sizes = SearchSpace(2, [1, 2], ('conv3x3', ), widths=(4, 8))
+    assert {str(genotype) for genotype in sizes.chains()} == {
+        'v2 4ch 1l 1', 'v2 8ch 1l 1', 'v2 4ch 2l 1 01', 'v2 8ch 2l 1 01'}
+
+
+def test_children_of_sparse_parents_are_sparse():
+    """Half of the changes move a connection within its layer, the others flip a bit."""
+    evolution = Evolution(SPACE, population=4, tournament=1, crossover=0, mutations=1e-9)
+    parent = SPACE.genotype([1, 0, 0, 0, 0, 0, 0, 0, 1])
+    evolution.recall([parent] * 4, [0.0] * 4)
+    children = evolution.ask(2000)
+    moved = [child for child in children if sum(child.bits) == 2]
+    assert len(moved) / 2000 == pytest.approx(0.5, abs=0.04)
+    assert all(sum(child.bits[:3]) == sum(child.bits[3:]) == 1 for child in moved) and len({*moved}) == 3 + 6 - 1
