@@ -148,7 +148,7 @@ def draw_halving(rows):
     axes = figure.add_subplot(xlabel='weight steps alone', ylabel='reward (dB)')
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     last = max(row['rung'] for row in rows)
-    winner = next(row['genotype'] for row in rows if row['rung'] == last)
+    winner = max((row for row in rows if row['rung'] == last), key=lambda row: row['reward'])['genotype']
     for genotype in dict.fromkeys(row['genotype'] for row in rows if row['genotype'] != winner):
         _draw_candidate(axes, rows, genotype, MUTED, None if axes.lines else 'candidates')
     _draw_candidate(axes, rows, winner, COLOURS[0], 'derived')

@@ -165,7 +165,8 @@ class Experiment:
         """list[dict]: What every candidate earned in every rung of the halving that derived the network, in order;
         empty where there was none."""
         rungs = self.folder.derived().halving
-        return self._rows(rungs) if rungs.is_file() else []
+        rows = self._rows(rungs) if rungs.is_file() else []
+        return [{'generation': 1, **row} for row in rows]  # an earlier version knew no other
 
     @property
     def genotype_kind(self):

@@ -219,7 +219,8 @@ def test_a_search_without_shared_weights(project, without_supernet, capsys, monk
     net.load_state_dict(weights)
     assert AloneTraining(SearchExperiment(folder)).score(net) == pytest.approx(best['psnr'])
     assert len([*(folder / 'halving').rglob('*.pth')]) == 1
-    assert '<section id="halving">' in render_report(Experiment(folder), pairs=[])
+    page = render_report(Experiment(folder), pairs=[])
+    assert '<section id="halving">' in page and '<td>3</td><td>2</td><td>6</td><td>2</td>' in page
     # An uninterrupted one finds the same.
     shutil.move(folder, folder.with_name('before'))
     assert run('search', '-opt', path) == 0
