@@ -15,7 +15,7 @@ Every comparison runs its ways in turns, and its ratio is the median over the ro
 meets all ways alike. Beside the times stands the rate of one convolution, measured on the same device in the same run:
 the share of it that a network reaches says how far it is from the machine's limit.
   training    a step of BasicSR's SRModel and of DeCoNASModel, each with its defaults
-  inference   the published x2 network on a 1280x720 output, in each precision: not fused, and in every backend
+  inference   the published x2 network on a 1280x720 output, in each precision and every backend; what fusing brings
   supernet    a step of the supernet and of the derived networks of 8 genotypes
   controller  sampling and bookkeeping of 32 genotypes at once and one by one; where a controller step spends its time
   data        patches of PairedImageDataset and DeCoNASPatchDataset, with the same workers

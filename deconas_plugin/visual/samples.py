@@ -51,7 +51,7 @@ def sample_network(experiment):
     """
     inherited = experiment.folder.derived().weights
     if inherited.is_file():
-        return load_network(inherited), 'the derived network with weights inherited from the supernet'
+        return load_network(inherited), 'the derived network with the weights that the derivation left'
     total_iter = (experiment.options.get('train') or {}).get('total_iter', 0)
     weights = newest_weights(experiment.folder, 'net_g', total_iter)
     if weights is None:

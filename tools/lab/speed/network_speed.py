@@ -15,8 +15,8 @@ from tools.lab.speed.traffic import bytes_beside_convolutions
 
 BATCH, SIZE = 8, 32
 IMAGE_SIZE = OUTPUT_SIZE_720P[1] // 2, OUTPUT_SIZE_720P[0] // 2  # of the LR image, height and width
-# The sides of the image whose operations and bytes are counted are so much shorter: both grow with the pixels, but for
-# 0.5 % at the border.
+# The sides of the image are so much shorter where its operations and bytes are counted, which grow with the pixels but
+# for 0.5 % at the border, and where the network is timed not fused, which takes long.
 PART = 2
 # One option changed at a time; of the network, or the size of the work.
 VARIATIONS = ({'num_feat': 32}, {'num_feat': 96}, {'num_block': 2}, {'num_block': 6}, {'num_layer': 2},
@@ -72,8 +72,8 @@ def compile_speed(device, precision, rounds, **step):
 
 
 def inference_speed(device, precisions, limits, rounds, size=IMAGE_SIZE):
-    """Work: One image, as stock BasicSR runs the network, and as we do: in each precision not fused, and fused in every
-    backend that is installed.
+    """Work: One image, as stock BasicSR runs the network, and as we do: in each precision, fused, in every backend that
+    is installed. What fusing brings is measured on an image of half the sides.
 
     Args:
         device (torch.device): Where.
@@ -82,37 +82,38 @@ def inference_speed(device, precisions, limits, rounds, size=IMAGE_SIZE):
         rounds (int): How often.
         size (tuple[int]): Of the LR image, height and width. Default: for a 1280x720 output.
     """
-    stock = 'BasicSR: float32, default layout'
-    jobs = {stock: dict(build=inference, memory_format=torch.contiguous_format, keep_memory=False)}
+    part = tuple(side // PART for side in size)
+    jobs = {'BasicSR: float32, default layout': dict(build=inference, memory_format=torch.contiguous_format,
+                                                     keep_memory=False)}
+    fusing = {}
     for precision in precisions:
-        jobs[_not_fused(precision)] = dict(build=inference, precision=precision)
         jobs |= {f'{precision}, {backend}': dict(build=run_backend, precision=precision, backend=backend)
                  for backend in installed_backends(device, precision)}
+        fusing |= {(precision, fused): dict(build=inference, precision=precision, fused=fused)
+                   for fused in (True, False)}
     with ExitStack() as stack:
         runs = {name: stack.enter_context(OwnProcess(device=device, size=size, **job)) for name, job in jobs.items()}
         # A run of stock BasicSR may take 13 s: the one that memory is measured in warms up, too.
         memory = {name: run.peak_memory() for name, run in runs.items()}
         times = in_turns(runs, rounds, warm_up=False)
+    with ExitStack() as stack:
+        fused_times = in_turns({name: stack.enter_context(OwnProcess(device=device, size=part, **job))
+                                for name, job in fusing.items()}, rounds)
     shares = {name: limits[job.get('precision', 'float32')]['inference'] for name, job in jobs.items()}
     work = Work.of(f'Inference to {2 * size[1]}x{2 * size[0]}', times, _operations_per_pixel() * prod(size), shares,
                    memory)
     for precision in precisions:
-        fused = [way for way in work.ways
-                 if jobs[way.name]['build'] is run_backend and jobs[way.name]['precision'] == precision]
-        best = min(fused, key=lambda way: way.seconds)
-        step = inference(device, precision, fused=True, size=tuple(side // PART for side in size))
+        best = min((way for way in work.ways if jobs[way.name].get('precision') == precision),
+                   key=lambda way: way.seconds)
+        step = inference(device, precision, fused=True, size=part)
         with FlopCounterMode(display=False) as counter:
             moved = bytes_beside_convolutions(step)
         operations, moved = (one * PART**2 for one in (counter.get_total_flops(), moved))
         _add_limit(work, best, operations, moved, limits[precision]['inference'], limits[precision]['inference_bytes'])
         work.figures[f'{best.name}, the fastest: times stock BasicSR'] = 1 / best.relative
-        work.figures[f'fused / not fused, {precision}, torch'] = ratio(times[f'{precision}, torch'],
-                                                                       times[_not_fused(precision)])
+        work.figures[f'fused / not fused, {precision}, torch, {2 * part[1]}x{2 * part[0]}'] = ratio(
+            fused_times[precision, True], fused_times[precision, False])
     return work
-
-
-def _not_fused(precision):
-    return f'{precision}, not fused'
 
 
 def _add_limit(work, way, operations, moved, operations_per_second, bytes_per_second):
