@@ -128,8 +128,8 @@ def halving(experiment):
     for generation, number in dict.fromkeys((row['generation'], row['rung']) for row in rows):
         found = [row for row in rows if (row['generation'], row['rung']) == (generation, number)]
         rungs.append({'generation': generation, 'number': number, 'steps': f'{found[0]["steps"]:,}',
-                      'candidates': len(found), 'best': f'{found[0]["reward"]:.3f}', 'last': f'{found[-1]["reward"]:.3f}',
-                      'kept': sum(row['kept'] for row in found)})
+                      'candidates': len(found), 'best': f'{found[0]["reward"]:.3f}',
+                      'last': f'{found[-1]["reward"]:.3f}', 'kept': sum(row['kept'] for row in found)})
     return {'chart': _svg(draw_halving(rows), 'halving', 'Reward of every candidate over its weight steps'),
             'rungs': rungs, 'generations': rungs[-1]['generation']}
 
