@@ -33,8 +33,9 @@ class League:
     """A league in a folder.
 
     For every member a training of ``rate_iter`` steps with each learning rate, of which the best on ``datasets.choose``
-    is kept; with that one training of ``train.total_iter`` steps for each seed. PSNR on ``datasets.val`` ranks. One
-    seed means the same patches in the same order for all.
+    is kept; with that one training of ``train.total_iter`` steps for each seed. A rate with which the first of these
+    ends worse than the short one did is too high for so long a training, and the next best takes its place. PSNR on
+    ``datasets.val`` ranks. One seed means the same patches in the same order for all.
 
     Args:
         path (str | Path): Option file, see options/README.md.
@@ -71,10 +72,11 @@ class League:
         rates, latency = {}, {}
         try:
             # Rates first: when one of them turns out to be at the end of the list, little time has been spent.
-            for member in self.members:
-                rates[member.key] = self._choose_rate(member)
+            trials = {member.key: self._try_rates(member) for member in self.members}
             for seed in self.opt['seeds']:
                 for member in self.members:
+                    if member.key not in rates:
+                        rates[member.key] = self._choose_rate(member, trials[member.key])
                     self._score(member, rates[member.key], seed)
             self._minutes_left()
             latency = self._latency()
@@ -85,18 +87,32 @@ class League:
         Console().print((self.output / 'league.md').read_text(encoding='utf-8'), soft_wrap=True, markup=False)
         return sorted(standings, key=lambda standing: -standing.psnr)
 
-    def _choose_rate(self, member):
-        """float: The learning rate that serves a member best in short trainings."""
-        rates, seed, steps = self.opt['learning_rates'], self.opt['seeds'][0], self.opt['rate_iter']
-        found = {}
-        for rate in rates:
+    def _try_rates(self, member):
+        """dict[float, float]: PSNR on datasets.choose after a short training with each learning rate, best first."""
+        seed, steps, found = self.opt['seeds'][0], self.opt['rate_iter'], {}
+        for rate in self.opt['learning_rates']:
             options = self._options(member, rate, seed, steps)
-            found[rate] = self.results.get(f'rate_{options["name"]}', lambda options=options: self._mean_scores(
-                self._trained(member, options), self._photos('choose')))['psnr']
-        best = max(found, key=found.get)
-        self._say(f'{member.name}: learning rate {best:g}; '
-                  + ', '.join(f'{rate:g}: {psnr:.3f} dB' for rate, psnr in found.items()))
-        return best
+            found[rate] = self._chosen_by(member, options, f'rate_{options["name"]}')
+        self._say(f'{member.name}: ' + ', '.join(f'rate {rate:g}: {psnr:.3f} dB' for rate, psnr in found.items()))
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def _choose_rate(self, member, trials):
+        """float: The first rate whose whole training does not end worse than its trial; the best of all, where each
+        does."""
+        seed, steps, ends = self.opt['seeds'][0], self.opt['train']['total_iter'], {}
+        for rate, trial in trials.items():
+            options = self._options(member, rate, seed, steps)
+            ends[rate] = self._chosen_by(member, options, _piece(options, 'choose'))
+            if ends[rate] >= trial:
+                return rate
+            self._say(f'{member.name}: rate {rate:g} ends at {ends[rate]:.3f} dB, worse than the {trial:.3f} dB of its '
+                      'trial')
+        return max(ends, key=ends.get)
+
+    def _chosen_by(self, member, options, name):
+        """float: PSNR on datasets.choose after a training; kept under a name."""
+        return self.results.get(name, lambda: self._mean_scores(
+            self._trained(member, options), self._photos('choose')))['psnr']
 
     def _score(self, member, rate, seed):
         options = self._options(member, rate, seed, self.opt['train']['total_iter'])
@@ -199,7 +215,8 @@ class League:
             f'{train["optim_g"]["type"]}, warm-up {train.get("warmup_iter", -1)} and one cosine, '
             f'{train["pixel_opt"]["type"]}, EMA {train.get("ema_decay", 0)}, {len(opt["seeds"])} seeds. The learning '
             f'rate is the best of {", ".join(f"{rate:g}" for rate in opt["learning_rates"])} after '
-            f'{opt["rate_iter"]:,} steps on {opt["datasets"]["choose"]["name"]}; * marks one at the end of this list.',
+            f'{opt["rate_iter"]:,} steps on {opt["datasets"]["choose"]["name"]}, with which the whole training ends no '
+            'worse; * marks one at the end of this list.',
             f'Ranked by PSNR on {opt["datasets"]["val"]["name"]}, luma, border {opt["scale"]}; test sets are reported '
             'and decide nothing.',
             f'Latency: least of {LATENCY_ROUNDS} runs for a 1280x720 output in float32, in turns, on '

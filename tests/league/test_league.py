@@ -108,6 +108,25 @@ def test_every_member_gets_the_same_patches_in_the_same_order(finished):
     assert not torch.equal(by_seed['0'][0][0][1], by_seed['1'][0][0][1])
 
 
+@pytest.mark.parametrize('ends, chosen', [
+    ({0.004: 31, 0.001: 30}, 0.004),   # the trials decide
+    ({0.004: 9, 0.001: 30}, 0.001),    # diverged
+    ({0.004: 27, 0.001: 26}, 0.004),   # no rate holds: the best there is
+])
+def test_a_rate_that_is_too_high_for_the_whole_training_gives_way(data, tmp_path, monkeypatch, ends, chosen):
+    trials = {0.001: 28.5, 0.004: 29}
+
+    def planted(self, member, options, name):
+        rate = options['train']['optim_g']['lr']
+        return {3: trials, 6: ends}[options['train']['total_iter']][rate]
+
+    monkeypatch.setattr(League, '_chosen_by', planted)
+    small = League(write(options(data), tmp_path), tmp_path / 'out')
+    found = small._try_rates(small.members[0])
+    assert list(found.items()) == [(0.004, 29), (0.001, 28.5)]
+    assert small._choose_rate(small.members[0], found) == chosen
+
+
 def test_the_table_says_what_was_measured(finished):
     folder, _ = finished
     found = members(folder)
