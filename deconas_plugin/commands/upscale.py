@@ -40,7 +40,8 @@ def add_arguments(parser):
                         'and faster where the processor knows it, which auto finds out; fp16 is for GPUs)')
     parser.add_argument('--backend', metavar='NAME', default='auto',
                         help='what runs the network: torch, openvino, onnxruntime, or auto, the fastest of those that '
-                        'are installed, measured once per machine, network, precision and size (default: auto); '
+                        'are installed, measured in the first three runs with a network, precision and size (default: '
+                        'auto); '
                         'onnxruntime:cuda and onnxruntime:tensorrt are there and untried')
     add_tile(parser, 'default: what suits the backend')
     parser.add_argument('--self-ensemble', action='store_true',

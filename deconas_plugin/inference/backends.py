@@ -49,8 +49,9 @@ def load_backend(weights, backend='auto', precision='float32', device=None, say=
 
     Args:
         weights (str | Path | DeCoNASNet | FusedDeCoNASNet): Weight file, name in the model zoo, or a network.
-        backend (str): 'torch', 'openvino' or 'onnxruntime'; 'auto' takes the fastest that is installed, measured once
-            per machine, network, precision and size; 'onnxruntime:cuda' and 'onnxruntime:tensorrt' are untried.
+        backend (str): 'torch', 'openvino' or 'onnxruntime'; 'auto' takes the fastest that is installed, measured in
+            the first three runs on a machine with a network, precision and size; 'onnxruntime:cuda' and
+            'onnxruntime:tensorrt' are untried.
         precision (str): 'float32', 'bf16', 'fp16', 'tf32', or 'auto': bf16 where the device computes it, else float32.
             Default: 'float32'.
         device (str | None): Such as 'cpu' or 'cuda:1', for PyTorch. Default: CUDA where there is one.

@@ -1,7 +1,9 @@
 """From a trained search to a network: candidates drawn and scored, the best written with its option files."""
+import copy
 import inspect
 import json
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -77,12 +79,18 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
 
 def _scores(reward, candidates, batches):
     """list[Score]: On a CPU candidates share the threads, one each: what one earns then does not depend on how many
-    threads there are, as it would where several add up the sums of one convolution."""
+    threads there are, as it would where several add up the sums of one convolution. Each has a supernet of its own,
+    as one that searches the width is another module while it computes."""
     if any(lq.device.type != 'cpu' for lq, _ in batches):
         return reward.score(candidates, batches)
-    with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1, )) as pool:
-        found = pool.map(lambda genotype: reward.score([genotype], batches)[0], candidates)
-        return list(found)
+    own = threading.local()
+
+    def begin():
+        torch.set_num_threads(1)
+        own.reward = copy.deepcopy(reward)
+
+    with ThreadPoolExecutor(torch.get_num_threads(), initializer=begin) as pool:
+        return list(pool.map(lambda genotype: own.reward.score([genotype], batches)[0], candidates))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from deconas_plugin.errors import OptionError
 from deconas_plugin.options.check import check_options
 from deconas_plugin.options.read import load_options
 from deconas_plugin.runs.derivation import SearchExperiment
+from deconas_plugin.search.derive import _scores
 from deconas_plugin.space.genotype import Genotype, SearchSpace
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import write_report
@@ -32,6 +33,23 @@ def opt(project):
     opt = small_search(project)
     opt['network_g']['num_feat'] = WIDTHS
     return opt
+
+
+def test_candidates_of_all_widths_are_scored_by_several_threads_at_once(project, opt):
+    """A supernet is another module while it computes a narrow network."""
+    opt['network_g']['num_feat'] = [16, 32]
+    assert run('search', '-opt', write_options(project, opt)) == 0
+    experiment = SearchExperiment(project / 'experiments' / 'small_search')
+    space, batches = experiment.supernet.space, list(experiment.reward_set.batches(2)) * 4
+    candidates = [space.genotype([width, *(1, 0, 0, 0, 1, 0, 0, 1, 0)]) for width in (0, 1)] * 20
+    one, other = (score.psnr for score in experiment.reward.score(candidates[:2], batches))
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        found = _scores(experiment.reward, candidates, batches)
+    finally:
+        torch.set_num_threads(before)
+    assert [score.psnr for score in found] == pytest.approx([one, other] * 20, abs=1e-5)
 
 
 @pytest.mark.parametrize('name', CHANGES)

@@ -25,7 +25,7 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5, networks=None):
         device (torch.device): Where.
         out (str): Path of the files, without ending.
         parts (list[str]): Of :data:`PARTS` and :data:`EXTRA_PARTS`. Default: the former.
-        rounds (int): How often every run is timed. Default: 5.
+        rounds (int): How often every run is timed; half as often, but three times, where there are many. Default: 5.
         networks (list[str] | None): As :func:`auto_speed` takes them.
 
     Returns:
@@ -47,16 +47,17 @@ def run_speed_benchmark(device, out, parts=PARTS, rounds=5, networks=None):
     limits = machine_rates(device, precisions)
     software = f'PyTorch {torch.__version__}, Python {platform.python_version()}'
     report = SpeedReport(device_name(device), software, limits)
+    fewer = max(rounds // 2, MIN_ROUNDS)  # of what is about many networks, or hours
     measure = {
         'training': lambda: training_speed(device, precision, limits, rounds),
         'inference': lambda: inference_speed(device, precisions, limits, rounds),
         'compile': lambda: compile_speed(device, precision, rounds),
         'auto': lambda: auto_speed(device, precisions, rounds, networks),
-        'supernet': lambda: supernet_speed(device, rounds),
+        'supernet': lambda: supernet_speed(device, fewer),
         'controller': lambda: controller_speed(device, rounds),
         'data': lambda: data_speed(device, rounds),
-        'growth': lambda: growth(device, rounds),
-        'schedule': lambda: paper_schedule(device, rounds),
+        'growth': lambda: growth(device, fewer),
+        'schedule': lambda: paper_schedule(device, fewer),
     }
     chosen = [part for part in PARTS + EXTRA_PARTS if part in parts]
     for work in progress((measure[part]() for part in chosen), len(chosen), 'speed benchmark'):
