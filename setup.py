@@ -52,7 +52,7 @@ setup(
     ],
     extras_require={
         'dev': ['hypothesis', 'ipykernel', 'jsonschema', 'nbclient', 'ncnn', 'onnx', 'onnxruntime', 'onnxscript',
-                'openvino', 'pnnx', 'pymoo', 'pytest', 'ruff', 'spandrel'],
+                'openvino', 'pnnx', 'pymoo', 'pytest', 'pytest-xdist', 'ruff', 'spandrel'],
         'ncnn': ['ncnn', 'pnnx'],
         'nsga2': ['pymoo'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],

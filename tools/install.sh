@@ -24,7 +24,7 @@ removes it.
 
 examples:
   python3 -m venv .venv && . .venv/bin/activate && bash tools/install.sh
-  bash tools/install.sh --tests && python -m pytest tests/[a-h]*/ && python -m pytest tests/[i-z]*/
+  bash tools/install.sh --tests && python -m pytest -n 2 --dist loadfile
 EOF
 }
 

@@ -17,6 +17,12 @@ SCHEMAS = {
 DESCRIBED = ('DeCoNASPatchDataset', 'PairedImageDataset', 'SingleImageDataset')
 LOADER_KEYS = ('num_worker_per_gpu', 'batch_size_per_gpu', 'dataset_enlarge_ratio', 'num_prefetch_queue')
 LR_PATCH = 64
+# What a search without shared weights need not say, by section.
+WITHOUT_ROUNDS = {
+    'search': {'warmup_iter': 0, 'controller_freq': 1, 'controller_steps': 1, 'num_samples': 1,
+               'strategy': {'type': 'random'}},
+    'derive': {'num_samples': 0},
+}
 # Parts of the names of metrics of which less is better.
 LOWER_IS_BETTER = ('niqe', 'lpips', 'fid', 'dists', 'brisque', 'pieapp', 'ilniqe', 'mse', 'mae', 'ergas')
 
@@ -56,9 +62,7 @@ def with_defaults(opt, task):
 def _without_rounds(opt):
     """dict: Options of a search without shared weights, with what such a one need not say."""
     opt = {'network_c': {'type': 'DeCoNASController'}, **opt}
-    for section, unused in (('search', {'warmup_iter': 0, 'controller_freq': 1, 'controller_steps': 1,
-                                        'num_samples': 1, 'strategy': {'type': 'random'}}),
-                            ('derive', {'num_samples': 0})):
+    for section, unused in WITHOUT_ROUNDS.items():
         if isinstance(opt.get(section), dict):
             opt[section] = {**unused, **opt[section]}
     return opt

@@ -7,6 +7,7 @@ from pathlib import Path
 from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 
 from deconas_plugin.options.check_keys import option_keywords
+from deconas_plugin.options.defaults import WITHOUT_ROUNDS
 from deconas_plugin.options.schema import COMMON, LEAGUE_OPTIONS, REQUIRED, SEARCH_OPTIONS
 from deconas_plugin.search.penalty import MEASURES
 from deconas_plugin.search.strategy import STRATEGIES
@@ -34,6 +35,7 @@ those below. Editors that read JSON schemas complete and explain keys by
 | `search_x2.yml`, `search_x3.yml`, `search_x4.yml` | the search of the paper on DIV2K |
 | `search_x2_75G.yml` | a search for the best network of at most 75 G Mult-Adds @720p |
 | `search_x2_light.yml` | a search in the light space for the best network of at most 25 G Mult-Adds @720p |
+| `search_x2_25G.yml` | as before, without shared weights: candidates train alone, the better half goes on, then children |
 | `search_x2_light_quick.yml` | a first look at the light space in minutes, on photographs that come with scikit-image |
 | `train_DeCoNASNet_x2.yml`, `train_DeCoNASNet_x3.yml`, `train_DeCoNASNet_x4.yml` | the published network, from \
 scratch |
@@ -162,6 +164,9 @@ def render_schema():
     schema = {'$schema': 'http://json-schema.org/draft-07/schema#',
               'title': 'Options of DeCoNAS for BasicSR',
               **_section(SEARCH_OPTIONS, required)}
+    for section, unused in WITHOUT_ROUNDS.items():
+        required = schema['properties'][section]['required']
+        required[:] = [key for key in required if key not in unused]
     for place in ('network_g', 'network_c', 'search.strategy', 'search.penalty'):
         _complete_types(schema, place)
     return json.dumps(schema, indent=1) + '\n'

@@ -73,7 +73,7 @@ def test_named_commands_are_there():
 
 
 @pytest.mark.parametrize(('number', 'last_step'), [(1, 'python tools/search.py -opt options/search_x2_quick.yml'),
-                                                   (2, 'python -m pytest tests/[i-z]*/')])
+                                                   (2, 'python -m pytest -n 2 --dist loadfile')])
 def test_the_two_commands_are_one_line_each_and_set_up_first(number, last_step):
     block = re.search(rf'^<!-- command {number} -->\n```bash\n(.*?)^```$', README, re.M | re.S).group(1)
     assert block.count('\n') == 1
