@@ -3,7 +3,7 @@ import argparse
 import importlib
 import sys
 
-from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.files import paths
 
 SCALES = (2, 3, 4)
@@ -118,16 +118,23 @@ def add_budget(parser):
 def add_halving(parser, what):
     """``--halving``, ``--start`` and ``--generations``."""
     parser.add_argument('--halving', type=positive, nargs=3, metavar=('CANDIDATES', 'STEPS', 'RUNGS'), help=what)
-    parser.add_argument('--start', choices=('shared', 'fresh'), default='shared',
+    parser.add_argument('--start', choices=('shared', 'fresh'),
                         help='with --halving: from the shared weights, or from initial ones (default: shared)')
-    parser.add_argument('--generations', type=positive, default=1, metavar='N',
+    parser.add_argument('--generations', type=positive, metavar='N',
                         help='with --halving: so many, each of half as many children of the best (default: 1)')
 
 
 def halving_options(args):
-    """HalvingOptions | None: What :func:`add_halving` was given."""
+    """HalvingOptions | None: What :func:`add_halving` was given.
+
+    Raises:
+        OptionError: Something of a halving was given, and no halving.
+    """
     from deconas_plugin.search.halving import HalvingOptions
-    return HalvingOptions(*args.halving, args.start, args.generations) if args.halving else None
+    more = {name: value for name in ('start', 'generations') if (value := getattr(args, name)) is not None}
+    if more and not args.halving:
+        raise OptionError(f'--{next(iter(more))}: expected --halving CANDIDATES STEPS RUNGS with it, got it alone')
+    return HalvingOptions(*args.halving, **more) if args.halving else None
 
 
 def add_experiment(parser):

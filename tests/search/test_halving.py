@@ -9,6 +9,7 @@ import yaml
 from helpers import run
 from small_run import small_search, write_options
 
+import deconas_plugin
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
 from deconas_plugin.errors import OptionError
 from deconas_plugin.files.experiment_folder import ExperimentFolder
@@ -168,6 +169,12 @@ def test_a_rung_goes_on_with_the_training_of_the_one_before(searched):
     assert averaged is not two and averaged.genotype == two.genotype
 
 
+def test_what_belongs_to_a_halving_is_refused_without_one(searched, capsys):
+    for more in (['--start', 'fresh'], ['--generations', 2]):
+        assert run('derive', searched, *more) == 2
+        assert f'{more[0]}: expected --halving CANDIDATES STEPS RUNGS with it' in capsys.readouterr().err
+
+
 def test_a_fresh_start_does_not_depend_on_shared_weights(searched):
     fresh = ['derive', searched, '--halving', 4, 2, 2, '--start', 'fresh']
     assert run(*fresh, '--name', 'one') == 0
@@ -225,6 +232,14 @@ def test_a_search_without_shared_weights(project, without_supernet, capsys, monk
     shutil.move(folder, folder.with_name('before'))
     assert run('search', '-opt', path) == 0
     assert halved(folder, 'derived')[:2] == (lines, genotype)
+
+
+def test_a_search_without_shared_weights_in_python(project, without_supernet):
+    search = deconas_plugin.search(without_supernet, root=project)
+    assert [*search] == []
+    found = search.derive().candidate
+    ended = [line for line in halved(search.folder, 'derived')[0] if line['rung'] == 2]
+    assert found.cost.params <= 8000 and found.reward == max(line['reward'] for line in ended)
 
 
 @pytest.mark.parametrize('change, message', [
