@@ -17,7 +17,7 @@ class Evolution(SearchStrategy):
         crossover (float): Probability that a child takes each bit from either of two parents. Default: 0.5.
         mutations (float): Expected changes of a child, at least one: half of them flip a bit, half move a connection
             within its layer. Default: 1.
-        seed (int): Of all draws. Default: 0.
+        seed (int | str): Of all draws. Default: 0.
 
     Raises:
         OptionError: A size is below 1, or the probability is none.

@@ -142,7 +142,8 @@ class Halving:
         """
         options, count = self.options, len(genotypes)
         sizes, total = options.sizes(count), options.steps_of(count)
-        Console().print(f'Halving: {count} candidates, {len(options.plan(count))} rungs, '
+        last = len(options.plan(count)) - 1
+        Console().print(f'Halving: {count} candidates, {last + 1} rungs, '
                         f'{f"{len(sizes)} generations, " * (len(sizes) > 1)}{total:,} weight steps', soft_wrap=True)
         best, rungs, trained = [], [], set()
         with progress_bar(total, 'steps') as show:
@@ -155,9 +156,8 @@ class Halving:
                 rungs += self._generation(generation, genotypes, sum(rung.spent for rung in rungs), show)
                 best = sorted([*best, *rungs[-1].scores], key=_quality, reverse=True)
                 for score in best[1:]:
-                    self._path(score.genotype, len(options.plan(count)) - 1).unlink(missing_ok=True)
-        winner = self._path(best[0].genotype, len(options.plan(count)) - 1)
-        return Halved(best, rungs, read_pth(winner)['average'])
+                    self._path(score.genotype, last).unlink(missing_ok=True)
+        return Halved(best, rungs, read_pth(self._path(best[0].genotype, last))['average'])
 
     def _generation(self, generation, genotypes, spent, show):
         """list[Rung]: Those of one generation, after ``spent`` weight steps of others."""

@@ -104,19 +104,25 @@ def halved(folder, name='halved'):
     return lines, genotype, torch.load(folder / name / 'net_g_inherited.pth', weights_only=True)['params']
 
 
+def interrupt_training(patch, number):
+    """list: Grows with every training alone; that of this number is interrupted."""
+    calls, train_on = [], AloneTraining.train_on
+
+    def interrupted(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return train_on(self, *arguments)
+
+    patch.setattr(AloneTraining, 'train_on', interrupted)
+    return calls
+
+
 def test_halving_continues_exactly_where_it_was_stopped(searched, monkeypatch, capsys):
     derive = ['derive', searched, '--name', 'halved', '--halving', 4, 2, 2]
     torch.manual_seed(0)
     with monkeypatch.context() as patch:
-        calls, train_on = [], AloneTraining.train_on
-
-        def interrupted(self, *arguments):
-            calls.append(arguments)
-            if len(calls) == 6:  # the second of the last rung
-                raise KeyboardInterrupt
-            return train_on(self, *arguments)
-
-        patch.setattr(AloneTraining, 'train_on', interrupted)
+        calls = interrupt_training(patch, 6)  # the second of the last rung
         assert run(*derive) == 130
         assert not (searched / 'halved').exists()
         torch.manual_seed(1)  # what the controller would draw now is something else
@@ -199,16 +205,8 @@ def without_supernet(options):
 
 def test_a_search_without_shared_weights(project, without_supernet, capsys, monkeypatch):
     path = write_options(project, without_supernet)
-    calls, train_on = [], AloneTraining.train_on
-
-    def interrupted(self, *arguments):
-        calls.append(arguments)
-        if len(calls) == 20:
-            raise KeyboardInterrupt
-        return train_on(self, *arguments)
-
     with monkeypatch.context() as patch:
-        patch.setattr(AloneTraining, 'train_on', interrupted)
+        calls = interrupt_training(patch, 20)
         assert run('search', '-opt', path) == 130
         assert run('search', '-opt', path, '--auto_resume') == 0
     # 8 and 4 more with twice the steps, then twice 4 children and 2.
