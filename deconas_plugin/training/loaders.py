@@ -1,7 +1,12 @@
 """Training and validation data as BasicSR loads it, from any position of an epoch on."""
 import math
+import multiprocessing
 import queue
 import threading
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from multiprocessing.connection import wait
 
 import torch
 from basicsr.data import build_dataloader, build_dataset
@@ -10,10 +15,12 @@ from basicsr.utils import get_root_logger
 
 from deconas_plugin.data.gpu_patch_loader import GpuPatchLoader
 from deconas_plugin.data.patch_draw import ResumableSampler
-from deconas_plugin.errors import DeCoNASError, OptionError
+from deconas_plugin.errors import DataError, DeCoNASError, OptionError
 from deconas_plugin.training.signals import spare_workers
 
 POLL_SECONDS = 0.5
+SECONDS_TO_DIE = 1  # whoever is fetching a batch learns of its end sooner than of that of the process that sent it
+LOST_WORKER = ('DataLoader worker', 'Unexpected bus error')  # how PyTorch's messages about them begin
 _END = object()
 
 
@@ -64,6 +71,27 @@ def _put(ready, item, stop):
         except queue.Full:
             continue
     return False
+
+
+class _Flag:
+    """What a DataLoader needs of an Event. A process that dies while it asks leaves no lock behind which all others,
+    and the end of the program, wait for ever."""
+
+    def __init__(self, context):
+        self._value = context.RawValue('b', 0)
+
+    def set(self):
+        self._value.value = 1
+
+    def is_set(self):
+        return bool(self._value.value)
+
+
+def _context_without_lock():
+    """BaseContext: The platform's way to start processes, with such flags for events."""
+    context = copy(multiprocessing.get_context())
+    context.Event = partial(_Flag, context)
+    return context
 
 
 class TrainingData:
@@ -144,6 +172,8 @@ class TrainingData:
         loader = build_dataloader(self.dataset, {**dataset_opt, 'prefetch_mode': None}, num_gpu=self.opt['num_gpu'],
                                   dist=self.opt['dist'], sampler=self.sampler, seed=self.opt['manual_seed'])
         spare_workers(leave_generators_alone(loader))
+        if loader.num_workers:
+            loader.multiprocessing_context = _context_without_lock()
         self.batch_size = loader.batch_size
         return loader
 
@@ -151,17 +181,48 @@ class TrainingData:
         dataset_opt = self.opt['datasets']['train']
         try:
             if dataset_opt.get('prefetch_mode') == 'cuda':
-                prefetcher = CUDAPrefetcher(self.loader, self.opt)
+                prefetcher = CUDAPrefetcher(_watched(self.loader), self.opt)
                 while (batch := prefetcher.next()) is not None:
                     yield batch
             elif dataset_opt.get('prefetch_mode') == 'cpu':
-                yield from ThreadPrefetcher(self.loader, dataset_opt['num_prefetch_queue'])
+                yield from ThreadPrefetcher(_watched(self.loader), dataset_opt['num_prefetch_queue'])
             else:
-                yield from self.loader
+                yield from _watched(self.loader)
         except DeCoNASError as error:
             # A worker's error arrives with its whole traceback as the message.
             line = str(error).strip().splitlines()[-1]
             raise type(error)(line.rpartition(f'{type(error).__name__}: ')[2]) from error
+
+
+def _watched(loader):
+    """The batches of a loader. Whatever the death of a loading process brings about is told as that."""
+    batches = iter(loader)
+    workers = multiprocessing.active_children() if getattr(loader, 'num_workers', 0) else []
+    try:
+        yield from batches
+    except DeCoNASError:
+        raise
+    except Exception as error:
+        if not str(error).startswith(LOST_WORKER) and wait([worker.sentinel for worker in workers], SECONDS_TO_DIE):
+            raise RuntimeError(f'{LOST_WORKER[0]} ended while handing over a batch') from error
+        raise
+
+
+@contextmanager
+def lost_workers_named():
+    """Say in one line that a loading process has died. PyTorch raises that wherever this process happens to be.
+
+    Raises:
+        DataError: Instead of PyTorch's RuntimeError.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith(LOST_WORKER):
+            raise
+        raise DataError(f'a process that loads training data has died ({str(error).strip().rstrip(".")}), as the '
+                        'system lets them where memory runs out; lower datasets.train.num_worker_per_gpu and go on '
+                        'with --auto_resume') from error
 
 
 def build_validation_loaders(opt):

@@ -10,6 +10,7 @@ from deconas_plugin.errors import DivergenceError, Interrupted
 from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.paths import shown
 from deconas_plugin.training.checkpoints import prune_checkpoints
+from deconas_plugin.training.loaders import lost_workers_named
 from deconas_plugin.training.processes import total
 from deconas_plugin.training.progress import RunProgress
 from deconas_plugin.training.signals import TIME_IS_UP
@@ -69,6 +70,7 @@ class TrainingLoop:
         Raises:
             Interrupted: A signal or the time limit asked to stop; the last step has been saved.
             DivergenceError: The loss went astray.
+            DataError: A process that loads training data has died.
         """
         self.logger.info(f'Start training from epoch: {self.position.epoch}, iter: {self.position.iter}')
         started = time.time()
@@ -76,7 +78,7 @@ class TrainingLoop:
             self._validate()
         if not self.total_iter:
             self._save()  # where --auto_resume goes on, with what comes after
-        with self._progress() as progress:
+        with self._progress() as progress, lost_workers_named():
             if self.position.iter < self.total_iter:
                 yield from self._train(progress)
         self.logger.info(f'End of training. Time consumed: {datetime.timedelta(seconds=int(time.time() - started))}')

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faults import BrokenValidation, RecordWorkers
+from faults import BrokenValidation, DyingWorker, RecordWorkers
 from lmdb_fixture import paired_folder
 from run_fixture import Run, changed, train_options
 
@@ -82,8 +82,16 @@ def test_a_worker_that_is_killed(tmp_path):
         time.sleep(0.05)
     worker = int(workers.read_text().split()[0])
     os.kill(worker, signal.SIGKILL)  # as the system does where memory runs out
-    ended(tmp_path, process, f'DataLoader worker (pid {worker}) is killed by signal: Killed')
-    assert process.process.exitcode == 1
+    said = ended(tmp_path, process, 'error: a process that loads training data has died')
+    assert process.process.exitcode == 2 and 'lower datasets.train.num_worker_per_gpu' in said
+    assert 'Traceback' not in said
+
+
+@pytest.mark.parametrize('loading', [{}, {'persistent_workers': True}, {'prefetch_mode': 'cpu'}])
+def test_a_worker_that_is_killed_as_it_asks_for_its_end(tmp_path, loading):
+    process = Run('train', tmp_path, options_with_workers(tmp_path, **loading), prepare=DyingWorker(tmp_path))
+    ended(tmp_path, process, 'error: a process that loads training data has died')
+    assert process.process.exitcode == 2
 
 
 def test_a_run_that_ends_well_leaves_no_worker(tmp_path):
