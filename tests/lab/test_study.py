@@ -236,6 +236,24 @@ def test_rank_of_a_search(project, capsys):
     assert 'results with num 4, not 5' in capsys.readouterr().err
 
 
+def test_rank_of_a_search_without_shared_weights_within_a_budget(project, capsys):
+    opt = small_search(project)
+    opt['train']['total_iter'] = 0
+    opt['derive'].update(max_params=8000, halving={'candidates': 2, 'steps': 1, 'rungs': 1, 'start': 'fresh'})
+    folder = project / 'experiments' / 'small_search'
+    assert run('search', '-opt', write_options(project, opt)) == 0
+    rank = ['rank', folder, '--num', 4, '--steps', 2, '--max-params', 8000]
+    assert run(*rank, '--warm-steps', 1) == 2
+    assert 'has no shared weights (train.total_iter: 0)' in capsys.readouterr().err
+    assert run(*rank, '--fresh-steps', 1, 1) == 0
+    printed = capsys.readouterr().out
+    assert '| initial weights + 2 steps |' in printed and 'shared weights' not in printed
+    found = json.loads((folder / 'rank' / 'rank.json').read_text())
+    assert max(found['predicted']['params']) <= 8000 and len(set(found['genotypes'])) == 4
+    assert run(*rank[:-1], 8500) == 2
+    assert 'results with budget.max_params 8000.0, not 8500.0' in capsys.readouterr().err
+
+
 def test_rank_trains_for_longer_until_seeds_agree(project, capsys, monkeypatch):
     trained = []
 

@@ -70,11 +70,11 @@ def train_on(training, net, rungs):
 
 
 def predictors(genotypes, shared, counter):
-    """dict[str, list[float]]: What ranks the networks without training them: shared-weight PSNR, and trivially params
-    and Mult-Adds."""
+    """dict[str, list[float]]: What ranks the networks without training them: shared-weight PSNR unless that is None,
+    and trivially params and Mult-Adds."""
     costs = [counter.count(genotype) for genotype in genotypes]
-    return {'shared weights': shared, 'params': [cost.params for cost in costs],
-            'Mult-Adds': [cost.mult_adds for cost in costs]}
+    trivial = {'params': [cost.params for cost in costs], 'Mult-Adds': [cost.mult_adds for cost in costs]}
+    return trivial if shared is None else {'shared weights': shared, **trivial}
 
 
 def correlations(genotypes, shared, alone, counter):

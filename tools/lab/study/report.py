@@ -68,13 +68,13 @@ def fairness_table(found):
     return '\n'.join(lines) + '\n'
 
 
-def plot_ranks(shared, alone, mult_adds, path):
-    """Scatter of shared-weight PSNR against PSNR alone, coloured by Mult-Adds @720p."""
+def plot_ranks(name, predicted, alone, mult_adds, path):
+    """Scatter of what ``name`` predicts against PSNR alone, coloured by Mult-Adds @720p."""
     figure = Figure(figsize=(5, 4), layout='constrained')
     axes = figure.subplots()
-    points = axes.scatter(shared, alone, c=[value / 1e9 for value in mult_adds], cmap='viridis')
+    points = axes.scatter(predicted, alone, c=[value / 1e9 for value in mult_adds], cmap='viridis')
     figure.colorbar(points, label='Mult-Adds @720p (G)')
-    axes.set(xlabel='PSNR with shared weights (dB)', ylabel='PSNR trained alone (dB)')
+    axes.set(xlabel=name, ylabel='PSNR trained alone (dB)')
     figure.savefig(path, dpi=120)
 
 

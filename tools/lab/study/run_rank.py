@@ -1,6 +1,7 @@
 """The yardstick of one search, as tools/rank.py runs it."""
 import json
 import math
+from dataclasses import asdict
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -8,11 +9,13 @@ from statistics import fmean
 
 from rich.console import Console
 
+from deconas_plugin.errors import DeCoNASError
 from deconas_plugin.files.atomic import save_text
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.search.alone import TRAIN_KEYS, AloneTraining, check_trains_alone
+from deconas_plugin.search.derive import random_candidates
 from tools.lab.study.rank import predictors, shared_psnr, stratified_genotypes, train_alone, train_on
 from tools.lab.study.report import plot_ranks, yardstick_table
 from tools.lab.study.statistics import yardstick
@@ -24,7 +27,7 @@ SHARED, FRESH = 'shared weights +', 'initial weights +'
 
 
 def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, seeds=2, max_steps=4000,
-             warm_steps=(20, ), fresh_steps=(), max_minutes=None):
+             warm_steps=None, fresh_steps=(), max_minutes=None, budget=None):
     """Rank networks by training alone, and see how well the seeds agree with each other and cheaper rankings with them.
 
     Args:
@@ -37,10 +40,12 @@ def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, see
         seed (int): Of the choice of networks; trainings have this one and those that follow it.
         seeds (int): With how many each network is trained, at least 2.
         max_steps (int): With 'auto', no longer than this.
-        warm_steps (list[int]): Parts of a training on from the shared weights, as the rungs of a halving are, each
-            measured as a predictor.
+        warm_steps (list[int] | None): Parts of a training on from the shared weights, as the rungs of a halving are,
+            each measured as a predictor. Default: one of 20, where the search has shared weights.
         fresh_steps (list[int]): The same from initial weights, with a seed that the yardstick does not have.
         max_minutes (float | None): No new piece begins after this long.
+        budget (Budget | None): The networks are those among which a halving within it would choose. Default: networks
+            of all sizes.
 
     Returns:
         dict | None: As :func:`tools.lab.study.statistics.yardstick`, with ``steps``; None where time ran out.
@@ -52,10 +57,21 @@ def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, see
     experiment = SearchExperiment(folder, iteration)
     output = Path(output or experiment.folder.rank)
     check_trains_alone(experiment.opt)
-    results = Results(output, dict(num=num, seed=seed, **_searched(experiment)))
-    rank = Rank(experiment, results, stratified_genotypes(experiment.supernet.space, experiment.counter, num, seed),
-                range(seed, seed + seeds), {SHARED: warm_steps, FRESH: fresh_steps},
-                max_minutes)
+    if warm_steps is None:
+        warm_steps = [20] if experiment.has_shared_weights else []
+    if warm_steps and not experiment.has_shared_weights:
+        raise DeCoNASError(f'--warm-steps: {experiment.folder.path} has no shared weights (train.total_iter: 0); leave '
+                           'it out, or use --fresh-steps')
+    settings = dict(num=num, seed=seed, **_searched(experiment))
+    space, counter = experiment.supernet.space, experiment.counter
+    if budget is None:
+        genotypes = stratified_genotypes(space, counter, num, seed)
+    else:
+        genotypes = sorted(random_candidates(space, counter, num, budget, seed),
+                           key=lambda genotype: counter.count(genotype).mult_adds)
+        settings['budget'] = asdict(budget)
+    rank = Rank(experiment, Results(output, settings), genotypes, range(seed, seed + seeds),
+                {SHARED: warm_steps, FRESH: fresh_steps}, max_minutes)
     lengths = [steps]
     if steps == AUTO:
         lengths = [FIRST_STEPS * 2**i for i in range(math.ceil(math.log2(max(max_steps / FIRST_STEPS, 1))))]
@@ -105,7 +121,9 @@ class Rank:
 
     def measure(self, length):
         """dict | None: As :func:`yardstick`, for networks trained for ``length`` steps; None where time ran out."""
-        shared = self.results.get('shared', lambda: shared_psnr(self.experiment, self.genotypes))
+        shared = None
+        if self.experiment.has_shared_weights:
+            shared = self.results.get('shared', lambda: shared_psnr(self.experiment, self.genotypes))
         pieces = [(self._part(start, i), partial(self._train_on, start, i))
                   for start in self.parts for i in range(len(self.genotypes))]
         pieces += [(self._alone(length, seed, i), lambda seed=seed, i=i: train_alone(self.trainings[seed],
@@ -119,8 +137,8 @@ class Rank:
             new = not self.results.has(name)
             done[name] = self.results.get(name, compute)
             if new:
-                Console().print(f'{number}/{len(pieces)} {name}: {_shown(done[name])}, shared '
-                                f'{shared[int(name.rpartition("_")[2])]:.3f} dB', soft_wrap=True)
+                beside = f', shared {shared[int(name.rpartition("_")[2])]:.3f} dB' if shared else ''
+                Console().print(f'{number}/{len(pieces)} {name}: {_shown(done[name])}{beside}', soft_wrap=True)
         alone = [[done[self._alone(length, seed, i)] for i in range(len(self.genotypes))] for seed in self.seeds]
         predicted = predictors(self.genotypes, shared, self.experiment.counter)
         for start, parts in self.parts.items():
@@ -137,7 +155,9 @@ class Rank:
         values = json.dumps({'steps': length, 'genotypes': [*map(str, self.genotypes)], **found}, indent=1)
         save_text(values.replace('NaN', 'null'), output / 'rank.json')  # JSON knows no NaN
         means = [fmean(psnrs) for psnrs in zip(*found['alone'], strict=True)]
-        plot_ranks(found['predicted']['shared weights'], means, found['predicted']['Mult-Adds'], output / 'rank.png')
+        predicted = found['predicted']
+        name = 'shared weights' if 'shared weights' in predicted else [*predicted][-1]
+        plot_ranks(name, predicted[name], means, predicted['Mult-Adds'], output / 'rank.png')
         Console().print(text, soft_wrap=True)
 
     def _train_on(self, start, index):

@@ -123,5 +123,5 @@ class Study:
         plot_strategies({name: [search['gains'] for search in found] for name, found in searches.items()},
                         self.num_samples, self.output / 'strategies.png')
         mult_adds = [self.counter.count(genotype).mult_adds for genotype in self.genotypes]
-        plot_ranks(done['shared_uniform_0'], alone, mult_adds, self.output / 'rank.png')
+        plot_ranks('shared weights', done['shared_uniform_0'], alone, mult_adds, self.output / 'rank.png')
         Console().print(text, soft_wrap=True)
