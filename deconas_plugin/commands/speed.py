@@ -4,7 +4,7 @@ from deconas_plugin.commands.arguments import add_device, add_output, complete_w
 PARTS = ('training', 'inference', 'supernet', 'controller', 'data', 'growth', 'schedule')
 EXTRA_PARTS = ('auto', 'compile')
 EXAMPLES = """examples:
-  everything, in five to six minutes:
+  everything, in about five minutes:
     deconas speed
   two parts, with more rounds:
     deconas speed --only training inference --rounds 15

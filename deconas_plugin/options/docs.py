@@ -43,8 +43,8 @@ scratch |
 | `train_DeCoNASNet_x2_short.yml` | the published network, trained briefly on a CPU |
 | `train_DeCoNASNet_x2_more.yml` | the published network, trained on from the end of the last one |
 | `train_DeCoNASNet_x2_75G.yml`, `train_DeCoNASNet_x2_24G.yml`, `train_DeCoNASNet_x2_23G.yml`, \
-`train_DeCoNASNet_x2_23G_deep.yml`, `train_DeCoNASNet_x3_34G.yml`, `train_DeCoNASNet_x3_11G.yml`, \
-`train_DeCoNASNet_x4_19G.yml`, `train_DeCoNASNet_x4_6G.yml` | the light networks of \
+`train_DeCoNASNet_x2_23G_deep.yml`, `train_DeCoNASNet_x2_25G.yml`, `train_DeCoNASNet_x3_34G.yml`, \
+`train_DeCoNASNet_x3_11G.yml`, `train_DeCoNASNet_x4_19G.yml`, `train_DeCoNASNet_x4_6G.yml` | the light networks of \
 the model zoo |
 | `league_x2_25G.yml`, `league_x2_75G.yml` | networks within a budget, trained alike and ranked |
 | `test_DeCoNASNet_x2.yml`, `test_DeCoNASNet_x3.yml`, `test_DeCoNASNet_x4.yml` | the published network on \
