@@ -204,7 +204,7 @@ def _watched(loader):
         raise
     except Exception as error:
         if not str(error).startswith(LOST_WORKER) and wait([worker.sentinel for worker in workers], SECONDS_TO_DIE):
-            raise RuntimeError(f'{LOST_WORKER[0]} ended while handing over a batch') from error
+            raise _lost_worker('while it was handing over a batch') from error
         raise
 
 
@@ -220,9 +220,12 @@ def lost_workers_named():
     except RuntimeError as error:
         if not str(error).startswith(LOST_WORKER):
             raise
-        raise DataError(f'a process that loads training data has died ({str(error).strip().rstrip(".")}), as the '
-                        'system lets them where memory runs out; lower datasets.train.num_worker_per_gpu and go on '
-                        'with --auto_resume') from error
+        raise _lost_worker(str(error).strip().rstrip('.')) from error
+
+
+def _lost_worker(how):
+    return DataError(f'a process that loads training data has died ({how}), as the system lets them where memory runs '
+                     'out; lower datasets.train.num_worker_per_gpu and go on with --auto_resume')
 
 
 def build_validation_loaders(opt):
