@@ -43,7 +43,8 @@ def add_arguments(parser):
     finals = parser.add_argument_group('networks that are trained in the end, instead of rewards and ranks')
     finals.add_argument('--finals', type=positive, metavar='N', help='weight steps of every network that was found')
     finals.add_argument('--strategies', nargs='+', default=['random', 'reinforce', 'evolution'], metavar='NAME',
-                        help='(default: random reinforce evolution)')
+                        help='none shares no weights: random candidates train alone and halve '
+                             '(default: random reinforce evolution)')
     add_halving(finals, 'derive without it, and with it from a supernet that trained for so much less')
     add_budget(finals)
     finals.add_argument('--inherit', action='store_true', help='networks start from the weights of the derivation')

@@ -47,6 +47,7 @@ scratch |
 `train_DeCoNASNet_x3_11G.yml`, `train_DeCoNASNet_x4_19G.yml`, `train_DeCoNASNet_x4_6G.yml` | the light networks of \
 the model zoo |
 | `league_x2_25G.yml`, `league_x2_75G.yml` | networks within a budget, trained alike and ranked |
+| `league_x2_choices.yml` | a drawn network of the light space, and others that differ from it in one choice each |
 | `test_DeCoNASNet_x2.yml`, `test_DeCoNASNet_x3.yml`, `test_DeCoNASNet_x4.yml` | the published network on \
 Set5, Set14, B100 and Urban100 |
 

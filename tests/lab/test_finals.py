@@ -76,6 +76,20 @@ def test_a_study_of_spaces_strategies_and_halving(project, spaces, capsys, monke
     assert 'results with final_steps 2, not 3' in capsys.readouterr().err
 
 
+def test_training_alone_beside_shared_weights_at_equal_compute(project, spaces):
+    study = Finals(spaces[:1], project / 'finals', **{**SMALL, 'strategies': ['random', 'none'], 'supernet_steps': 14})
+    # Shared: 14 steps of a supernet, 6 of another and the 8 of a halving. Unshared: seven candidates for one step and
+    # four of them for two more are 15 steps, too many; six are within 14. Then three networks train for two.
+    assert study.unshared.candidates == 6 and study._steps(3) == 14 + 14 + 14 + 6
+    assert study.run()
+    rows = json.loads((project / 'finals/finals.json').read_text())
+    assert [(row['strategy'], row['halved']) for row in rows] == [('random', False), ('random', True), ('none', True)]
+    tried = json.loads((project / 'finals/wide/pieces/search_none_0_halved.json').read_text())
+    assert len(tried['scores']) == 6 and rows[2]['genotype'] in tried['costs']
+    assert len([*(project / 'finals/wide/halving/none_0').glob('pieces/rung_0_*')]) == 6
+    assert '| wide | none | yes | 1 |' in (project / 'finals/finals.md').read_text()
+
+
 def test_networks_may_inherit_their_weights(project, spaces):
     assert Finals(spaces[:1], project / 'finals', **{**SMALL, 'strategies': ['random']}, inherit=True).run()
     names = {path.name for path in (project / 'finals').glob('wide/pieces/final_*')}
@@ -83,7 +97,8 @@ def test_networks_may_inherit_their_weights(project, spaces):
 
 
 @pytest.mark.parametrize('changes, message', [
-    ({'strategies': ['annealing']}, '--strategies: expected some of .*nsga2, got annealing'),
+    ({'strategies': ['annealing']}, '--strategies: expected some of .*nsga2, none, got annealing'),
+    ({'strategies': ['none'], 'halving': None}, '--strategies none: expected --halving'),
     ({'supernet_steps': 8}, r'--halving: expected fewer weight steps than --supernet-steps \(8\).*, got 8'),
     ({'candidates': 3}, 'derive.halving.candidates: expected at most 3'),
     ({'budget': 7}, r'--budget: expected a multiple of search.num_samples \(3, wide\), got 7'),

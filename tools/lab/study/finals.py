@@ -2,6 +2,7 @@
 import copy
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -20,7 +21,7 @@ from deconas_plugin.options.trial import check_network_builds
 from deconas_plugin.runs.pipeline import checked_options
 from deconas_plugin.search.alone import AloneTraining, check_trains_alone
 from deconas_plugin.search.build import SearchParts
-from deconas_plugin.search.derive import derive
+from deconas_plugin.search.derive import derive, random_candidates
 from deconas_plugin.search.halving import Halving
 from deconas_plugin.search.strategy import STRATEGIES
 from deconas_plugin.space.genotype import Genotype
@@ -29,6 +30,7 @@ from tools.lab.study.finals_report import finals_table
 from tools.lab.study.supernets import trained_supernet
 
 OF_STRATEGIES = ('strategy', 'uniform_warmup')
+UNSHARED = 'none'  # in place of a strategy: no supernet, its weight steps train more candidates alone
 
 
 class Finals:
@@ -38,13 +40,15 @@ class Finals:
     it finds is trained alone. Genotypes of its weight steps are uniform, or what ``search.weight_sampling`` says
     where that asks no strategy. Compute is equal in genotypes trained, which is weight steps where one is trained
     in each: where the derivation halves, its supernet trains for so many less. Networks are chosen on the reward
-    set and compared on the validation images, which nothing else sees.
+    set and compared on the validation images, which nothing else sees. The strategy ``none`` shares no weights: it
+    halves random candidates from initial ones, in the same rungs and as many as the weight steps are enough for.
 
     Args:
         opts (list[str | Path]): Option files of searches; each is a space, named as its file.
         output (str | Path): Folder of the study.
         final_steps (int): Weight steps of every network that was found.
-        strategies (list[str]): Names; of the one that a file uses its keywords hold, of others the defaults.
+        strategies (list[str]): Names; of the one that a file uses its keywords hold, of others the defaults. ``none``
+            needs a halving.
         seeds (int): Each has supernets, searches and trainings of its own.
         budget (int): Scored genotypes of a search, a multiple of ``search.num_samples``.
         candidates (int): Genotypes that its derivation scores.
@@ -77,9 +81,13 @@ class Finals:
         self._experiments = {}
 
     def _check(self):
+        known = [*STRATEGIES.module_dict, UNSHARED]
         for name in self.strategies:
-            if name not in STRATEGIES.module_dict:
-                raise DeCoNASError(f'--strategies: expected some of {", ".join(STRATEGIES.module_dict)}, got {name}')
+            if name not in known:
+                raise DeCoNASError(f'--strategies: expected some of {", ".join(known)}, got {name}')
+        if UNSHARED in self.strategies and not self.halving:
+            raise DeCoNASError(f'--strategies {UNSHARED}: expected --halving, with which candidates that share no '
+                               'weights are told apart')
         if self.halving and self.halving_steps >= self.supernet_steps:
             raise DeCoNASError(f'--halving: expected fewer weight steps than --supernet-steps ({self.supernet_steps}), '
                                f'of which they are taken, got {self.halving_steps}')
@@ -103,6 +111,14 @@ class Finals:
         """int: Weight steps of a halving with all of its candidates."""
         return self.halving.steps_of(self.halving.candidates) if self.halving else 0
 
+    @property
+    def unshared(self):
+        """HalvingOptions: From initial weights, with as many candidates as a supernet's weight steps train."""
+        count = self.halving.candidates
+        while self.halving.steps_of(count + 1) <= self.supernet_steps:
+            count += 1
+        return replace(self.halving, candidates=count, start='fresh')
+
     def run(self):
         """Compute what is missing, as far as the time allows; tables hold what is complete.
 
@@ -110,10 +126,9 @@ class Finals:
             bool: Whether the study is complete.
         """
         runs = [(seed, space, strategy, halved) for seed in self.seeds for space in self.opts
-                for halved in ([False, True] if self.halving else [False]) for strategy in self.strategies]
-        supernets = len(self.seeds) * len(self.opts) * (1 + bool(self.halving))
-        steps = supernets * self.supernet_steps + len(runs) * (self.final_steps + self.halving_steps)
-        Console().print(f'{len(runs)} searches, {supernets} supernets: at most {steps:,} weight steps', soft_wrap=True)
+                for halved in ([False, True] if self.halving else [False]) for strategy in self.strategies
+                if halved or strategy != UNSHARED]
+        Console().print(f'{len(runs)} searches: at most {self._steps(len(runs)):,} weight steps', soft_wrap=True)
         found = []
         for number, run in enumerate(runs, 1):
             try:
@@ -130,6 +145,14 @@ class Finals:
         self._report(found)
         return True
 
+    def _steps(self, num_runs):
+        """int: Weight steps of so many searches, which is all of them, and of their networks."""
+        shared = len({*self.strategies} - {UNSHARED})
+        searches = self.supernet_steps * (bool(shared) + (UNSHARED in self.strategies))
+        if self.halving and shared:
+            searches += self.supernet_steps + (shared - 1) * self.halving_steps
+        return num_runs * self.final_steps + len(self.seeds) * len(self.opts) * searches
+
     def _row(self, seed, space, strategy, halved):
         """dict: One search and what became of its network."""
         results, key = self.results[space], f'{strategy}_{seed}'
@@ -142,7 +165,8 @@ class Finals:
             text = self._piece(results, f'halving_{key}', lambda: str(halve().best[0].genotype))
         # Where networks start anew, what another search of this seed has found too is trained once.
         origin = f'{strategy}{suffix}' if self.inherit else hashlib.sha256(text.encode()).hexdigest()[:12]
-        trained = self._piece(results, f'final_{origin}_{seed}', lambda: self._train(seed, space, text, halve))
+        trained = self._piece(results, f'final_{origin}_{seed}',
+                              lambda: self._train(seed, space, strategy, text, halve))
         return dict(seed=seed, space=space, strategy=strategy, halved=halved, genotype=text, **searched['costs'][text],
                     **trained)
 
@@ -151,13 +175,14 @@ class Finals:
             raise Interrupted('', 0)
         return results.get(name, compute)
 
-    def _experiment(self, seed, space, halved):
-        """SearchExperiment: A supernet; with a halving to come, one of fewer steps."""
+    def _experiment(self, seed, space, strategy, halved):
+        """SearchExperiment: A supernet; with a halving to come, one of fewer steps, and one that nothing learns from
+        where no weights are shared."""
         search_opt = self.opts[space]['search']
         sampling = search_opt['weight_sampling']
         changes = {'weight_sampling': 'uniform' if sampling in OF_STRATEGIES else sampling}
         steps = self.supernet_steps - (self.halving_steps if halved else 0)
-        steps = max(steps // search_opt['genotypes_per_step'], 1)
+        steps = 1 if strategy == UNSHARED else max(steps // search_opt['genotypes_per_step'], 1)
         name = f'supernet_{steps}_{seed}'
         if self._experiments.get('name') != (space, name):
             trained = ExperimentFolder.named(self.output / space, name).weights().exists()
@@ -169,19 +194,23 @@ class Finals:
 
     def _search(self, seed, space, strategy_name, halved):
         """dict: ``scores`` of the candidates, best first, each genotype, PSNR and reward, and their ``costs``."""
-        experiment = self._experiment(seed, space, halved)
-        search_opt = experiment.opt['search']
+        experiment = self._experiment(seed, space, strategy_name, halved)
+        search_opt, counter = experiment.opt['search'], experiment.counter
+        if strategy_name == UNSHARED:
+            candidates = random_candidates(experiment.supernet.space, counter, self.unshared.candidates, self.limits,
+                                           seed)
+            return {'scores': [[str(genotype), None, None] for genotype in candidates],
+                    'costs': {str(genotype): counter.count(genotype).figures() for genotype in candidates}}
         strategy = self._strategy(experiment, strategy_name, seed)
         reward = copy.copy(experiment.reward)
         if strategy.measures:
             reward.penalty = _no_penalty
         for _ in search_steps(experiment, strategy, reward, self.budget, search_opt['num_samples'], seed):
             pass
-        scores = derive(strategy, reward, experiment.reward_set, experiment.counter, self.candidates - 1, self.limits,
+        scores = derive(strategy, reward, experiment.reward_set, counter, self.candidates - 1, self.limits,
                         search_opt['reward']['batch_size'])
         return {'scores': [[str(score.genotype), score.psnr, score.reward] for score in scores],
-                'costs': {str(score.genotype): experiment.counter.count(score.genotype).figures()
-                          for score in scores}}
+                'costs': {str(score.genotype): counter.count(score.genotype).figures() for score in scores}}
 
     @staticmethod
     def _strategy(experiment, name, seed):
@@ -191,17 +220,18 @@ class Finals:
 
     def _halve(self, seed, space, strategy, searched):
         """Halved: The winner, and its weights; what is trained already is not trained again."""
-        experiment = self._experiment(seed, space, halved=True)
+        experiment = self._experiment(seed, space, strategy, halved=True)
+        options = self.unshared if strategy == UNSHARED else self.halving
         genotypes = [Genotype.from_text(experiment.supernet.space, text) for text, *_ in searched['scores']]
-        halving = Halving(experiment, self.halving, Results(self.output / space / 'halving' / f'{strategy}_{seed}', {}),
+        halving = Halving(experiment, options, Results(self.output / space / 'halving' / f'{strategy}_{seed}', {}),
                           lambda genotype: self.limits.allows(experiment.counter.count(genotype)))
-        if self._strategy(experiment, strategy, seed).measures:
+        if strategy != UNSHARED and self._strategy(experiment, strategy, seed).measures:
             halving.penalty = _no_penalty
-        return halving.run(genotypes[:self.halving.candidates])
+        return halving.run(genotypes[:options.candidates])
 
-    def _train(self, seed, space, text, halve):
+    def _train(self, seed, space, strategy, text, halve):
         """dict: ``psnr`` on the validation images and ``reward_psnr`` on the reward set, dB."""
-        experiment = self._experiment(seed, space, halved=halve is not None)
+        experiment = self._experiment(seed, space, strategy, halved=halve is not None)
         genotype, training = Genotype.from_text(experiment.supernet.space, text), AloneTraining(experiment, seed)
         net = training.inherited(genotype) if self.inherit else training.fresh(genotype)
         if self.inherit and halve:
