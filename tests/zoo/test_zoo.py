@@ -1,4 +1,4 @@
-"""The model zoo: weights by name, checked; the README's table is made from the list."""
+"""The model zoo: weights by name, checked; README's table and a page are made from the list."""
 import copy
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from deconas_plugin.errors import OptionError, WeightsError
 from deconas_plugin.files.zoo import Zoo, load_zoo
 from deconas_plugin.options import check as checker
 from deconas_plugin.options.read import load_options
-from deconas_plugin.zoo.readme_table import zoo_table
+from deconas_plugin.zoo.pages import BEGIN, END, zoo_page, zoo_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,19 +111,23 @@ def test_option_files_are_checked_with_what_the_weights_say(tmp_path, monkeypatc
 def test_table(tmp_path, monkeypatch):
     make_zoo(tmp_path, monkeypatch)
     table = zoo_table(load_zoo())
-    assert ('| Small_x3 | x3 | 13,003 | 1.5 G | Set5 30.50 / 0.9100 (+0.25 dB)<br>Set14 29.25 / 0.9000 (+2.25 dB) | '
-            'DIV2K, 1,000 iterations | Apache-2.0 |') in table
+    assert table.endswith('\n| Small_x3 | 13,003 | 1.5 G | Set5 30.50 / 0.9100 (+0.25 dB), '
+                          'Set14 29.25 / 0.9000 (+2.25 dB) |')
     assert zoo_table(Zoo(tmp_path, load_zoo().entries, {})).count('dB') == 0
-    assert table.endswith('by `python tools/train.py -opt small.yml`. Trained for a test.')
+    assert zoo_table(Zoo(tmp_path, {}, {})) == 'The model zoo is empty so far.'
+    page = zoo_page(load_zoo())
+    assert ('on DIV2K, 1,000 iterations: `python tools/train.py -opt small.yml`. Trained for a test.\n\n'
+            'Licence: Apache-2.0. SHA-256: `') in page
 
 
 # The real zoo.
 
 
-def test_table_of_the_readme_is_up_to_date():
+def test_pages_are_up_to_date():
     readme = (ROOT / 'README.md').read_text()
-    shown = readme.split('<!-- model zoo -->\n')[1].split('\n<!-- end of model zoo -->')[0]
-    assert shown == zoo_table(load_zoo()), 'run: python -m deconas_plugin.zoo.readme_table, and paste what it prints'
+    shown = readme.split(BEGIN)[1].split(END)[0]
+    assert (shown, (ROOT / 'docs/zoo.md').read_text()) == (zoo_table(load_zoo()), zoo_page(load_zoo())), (
+        'run: python -m deconas_plugin.zoo.pages')
 
 
 def assert_entries_are_true(zoo):
