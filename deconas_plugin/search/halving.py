@@ -122,11 +122,12 @@ class Halving:
         options (HalvingOptions): How much is trained.
         results (Results): Where what is finished is kept; the weights lie beside it.
         allows (Callable[[Genotype], bool] | None): Whether a child may be trained. Default: any.
+        seed (int | None): Of initial weights, patches and children. Default: ``manual_seed`` of the search.
     """
 
-    def __init__(self, experiment, options, results, allows=None):
+    def __init__(self, experiment, options, results, allows=None, seed=None):
         self.options, self.results = options, results
-        self.seed, self.device = experiment.opt['manual_seed'], experiment.device
+        self.seed, self.device = experiment.opt['manual_seed'] if seed is None else seed, experiment.device
         self.training = AloneTraining(experiment, self.seed)
         self.penalty = experiment.reward.penalty
         self.allows = allows or (lambda genotype: True)

@@ -7,6 +7,7 @@ from helpers import run
 from small_run import small_search, write_options
 
 from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.search import halving as halving_module
 from deconas_plugin.search.derive import Budget
 from deconas_plugin.search.halving import HalvingOptions
 from tools.lab.study import finals
@@ -77,18 +78,39 @@ def test_a_study_of_spaces_strategies_and_halving(project, spaces, capsys, monke
 
 
 def test_training_alone_beside_shared_weights_at_equal_compute(project, spaces, capsys):
-    study = Finals(spaces[:1], project / 'finals', **{**SMALL, 'strategies': ['random', 'none'], 'supernet_steps': 14})
-    # Shared: 14 steps of a supernet, 6 of another and the 8 of a halving. Unshared: seven candidates for one step and
-    # four of them for two more are 15 steps, too many; six are within 14. Then three networks train for two.
-    assert study.unshared.candidates == 6
+    study = Finals(spaces[:1], project / 'finals', **{
+        **SMALL, 'strategies': ['random', 'none'], 'supernet_steps': 14,
+        'halving': HalvingOptions(4, 1, 1, generations=2)})
+    # Shared: 14 steps of a supernet, 8 of another and the 6 of a halving, of four candidates and two children.
+    # Unshared: nine candidates and four children within 14 steps. Then three networks train for two.
+    assert study.unshared.candidates == 9
     assert study.run()
     assert f'3 searches: at most {14 + 14 + 14 + 6} weight steps' in capsys.readouterr().out
     rows = json.loads((project / 'finals/finals.json').read_text())
     assert [(row['strategy'], row['halved']) for row in rows] == [('random', False), ('random', True), ('none', True)]
-    tried = json.loads((project / 'finals/wide/pieces/search_none_0_halved.json').read_text())
-    assert len(tried['scores']) == 6 and rows[2]['genotype'] in tried['costs']
-    assert len([*(project / 'finals/wide/halving/none_0').glob('pieces/rung_0_*')]) == 6
+    assert all(row['params'] > 0 and row['mult_adds'] > 0 for row in rows)
+    work = project / 'finals/wide/halving/none_0/pieces'
+    trained = {path.name: json.loads(path.read_text()) for path in work.glob('rung_0_*')}
+    assert len(trained) == 13
     assert '| wide | none | yes | 1 |' in (project / 'finals/finals.md').read_text()
+
+
+def test_no_network_is_chosen_by_its_final_training(project, spaces, monkeypatch):
+    seeds = {'final': [], 'halving': []}
+
+    def alone(experiment, seed):
+        seeds['final'].append(seed)
+        return training(experiment, seed)
+
+    def halving(experiment, seed):
+        seeds['halving'].append(seed)
+        return training(experiment, seed)
+
+    training = finals.AloneTraining
+    monkeypatch.setattr(finals, 'AloneTraining', alone)
+    monkeypatch.setattr(halving_module, 'AloneTraining', halving)
+    assert Finals(spaces[:1], project / 'finals', **{**SMALL, 'strategies': ['none'], 'seeds': 2}).run()
+    assert seeds['final'] == [0, 1] and len(seeds['halving']) == 2 and not {*seeds['final']} & {*seeds['halving']}
 
 
 def test_networks_may_inherit_their_weights(project, spaces):

@@ -31,6 +31,7 @@ from tools.lab.study.supernets import trained_supernet
 
 OF_STRATEGIES = ('strategy', 'uniform_warmup')
 UNSHARED = 'none'  # in place of a strategy: no supernet, its weight steps train more candidates alone
+FRESH_SEEDS = 10**6  # Halvings from initial weights count on from here: no network is chosen by its very final training
 
 
 class Finals:
@@ -71,6 +72,7 @@ class Finals:
         if len(self.opts) < len(opts):
             raise DeCoNASError('-opt: expected files of different names, which are those of the spaces, got '
                                f'{", ".join(map(str, opts))}')
+        self.counters = {}
         self._check()
         settings = dict(final_steps=final_steps, budget=budget, candidates=candidates, supernet_steps=supernet_steps,
                         inherit=inherit, halving=halving and vars(halving), **vars(limits))
@@ -99,7 +101,8 @@ class Finals:
                                    f'({opt["search"]["num_samples"]}, {space}), got {self.budget}')
             if not any(phase.split('_')[0] == 'val' for phase in opt['datasets']):
                 raise DeCoNASError(f'datasets.val: missing ({space}); expected the images to compare networks on')
-            counter = SearchParts(opt, check_network_builds(opt['network_g'], 'network_g')).counter
+            counter = self.counters[space] = SearchParts(
+                opt, check_network_builds(opt['network_g'], 'network_g')).counter
             smallest = counter.count(counter.nothing)
             if not self.limits.allows(smallest):
                 raise DeCoNASError(f'{space}: nothing keeps within {self.limits}; the smallest network of the space '
@@ -167,8 +170,12 @@ class Finals:
         origin = f'{strategy}{suffix}' if self.inherit else hashlib.sha256(text.encode()).hexdigest()[:12]
         trained = self._piece(results, f'final_{origin}_{seed}',
                               lambda: self._train(seed, space, strategy, text, halve))
-        return dict(seed=seed, space=space, strategy=strategy, halved=halved, genotype=text, **searched['costs'][text],
+        return dict(seed=seed, space=space, strategy=strategy, halved=halved, genotype=text, **self._cost(space, text),
                     **trained)
+
+    def _cost(self, space, text):
+        counter = self.counters[space]
+        return counter.count(Genotype.from_text(counter.space, text)).figures()
 
     def _piece(self, results, name, compute):
         if self.deadline.is_over and not results.has(name):
@@ -193,14 +200,14 @@ class Finals:
         return self._experiments['experiment']
 
     def _search(self, seed, space, strategy_name, halved):
-        """dict: ``scores`` of the candidates, best first, each genotype, PSNR and reward, and their ``costs``."""
+        """dict: ``scores`` of the candidates, each genotype, PSNR and reward, best first; unscored where no weights are
+        shared."""
         experiment = self._experiment(seed, space, strategy_name, halved)
         search_opt, counter = experiment.opt['search'], experiment.counter
         if strategy_name == UNSHARED:
             candidates = random_candidates(experiment.supernet.space, counter, self.unshared.candidates, self.limits,
                                            seed)
-            return {'scores': [[str(genotype), None, None] for genotype in candidates],
-                    'costs': {str(genotype): counter.count(genotype).figures() for genotype in candidates}}
+            return {'scores': [[str(genotype), None, None] for genotype in candidates]}
         strategy = self._strategy(experiment, strategy_name, seed)
         reward = copy.copy(experiment.reward)
         if strategy.measures:
@@ -209,8 +216,7 @@ class Finals:
             pass
         scores = derive(strategy, reward, experiment.reward_set, counter, self.candidates - 1, self.limits,
                         search_opt['reward']['batch_size'])
-        return {'scores': [[str(score.genotype), score.psnr, score.reward] for score in scores],
-                'costs': {str(score.genotype): counter.count(score.genotype).figures() for score in scores}}
+        return {'scores': [[str(score.genotype), score.psnr, score.reward] for score in scores]}
 
     @staticmethod
     def _strategy(experiment, name, seed):
@@ -224,7 +230,8 @@ class Finals:
         options = self.unshared if strategy == UNSHARED else self.halving
         genotypes = [Genotype.from_text(experiment.supernet.space, text) for text, *_ in searched['scores']]
         halving = Halving(experiment, options, Results(self.output / space / 'halving' / f'{strategy}_{seed}', {}),
-                          lambda genotype: self.limits.allows(experiment.counter.count(genotype)))
+                          lambda genotype: self.limits.allows(experiment.counter.count(genotype)),
+                          seed + (FRESH_SEEDS if options.start == 'fresh' else 0))
         if strategy != UNSHARED and self._strategy(experiment, strategy, seed).measures:
             halving.penalty = _no_penalty
         return halving.run(genotypes[:options.candidates])
