@@ -181,7 +181,7 @@ def _with_sizes(network):
     if network.get('type') != 'DeCoNASNet' or not str(genotype).endswith(('.yml', '.yaml')):
         return network
     found = Genotype.load(genotype)
-    sizes = {'num_block': found.space.num_block, 'num_layer': found.space.num_layer,
+    sizes = {'num_block': found.num_block, 'num_layer': found.num_layer,
              'operations': list(found.space.operations), **({'num_feat': found.width} if found.width else {})}
     # The bits themselves: a file of this name may hold others tomorrow.
     return {**sizes, **network, 'genotype': str(found.connections)}

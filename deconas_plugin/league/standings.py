@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import numpy as np
+from scipy import stats
 
 from deconas_plugin.cost.pareto import front
 from deconas_plugin.files.atomic import save_text
@@ -100,10 +101,10 @@ def winners(ranked, opt):
         best, *others = within
         line = f'At most {budget / 1e9:g} G: {best.name}, {best.psnr:.3f} dB'
         if others:
-            lead, noise = best.psnr - others[0].psnr, seed_noise(done)
+            lead, (noise, freedom) = best.psnr - others[0].psnr, seed_noise(done)
             line += f', {lead:.3f} dB before {others[0].name}'
-            # Of a difference of two means, at two standard errors.
-            limit = 2 * noise * sqrt(1 / len(best.scores) + 1 / len(others[0].scores))
+            # Half the 95 % interval of a difference of two means.
+            limit = stats.t.ppf(0.975, freedom) * noise * sqrt(1 / len(best.scores) + 1 / len(others[0].scores))
             if not isnan(limit):
                 line += f' ({"more" if lead > limit else "not more"} than seeds explain: {limit:.3f} dB)'
         lines.append(f'{line}.')
@@ -111,12 +112,15 @@ def winners(ranked, opt):
 
 
 def seed_noise(standings):
-    """float: Standard deviation of the PSNR over seeds, dB, common to all members; NaN where none has two seeds.
+    """tuple[float, int]: Standard deviation of the PSNR over seeds, dB, common to all members, and its degrees of
+    freedom; NaN and 0 where none has two seeds.
 
-    Two or three seeds say little about the noise of one member; those of all members together say enough.
+    Two or three seeds say little about the noise of one member; those of all members together say more.
     """
-    squares = [standing.deviation**2 for standing in standings if len(standing.scores) > 1]
-    return sqrt(fmean(squares)) if squares else nan
+    several = [standing for standing in standings if len(standing.scores) > 1]
+    freedom = sum(len(standing.scores) - 1 for standing in several)
+    squares = sum((len(standing.scores) - 1) * standing.deviation**2 for standing in several)
+    return (sqrt(squares / freedom) if several else nan), freedom
 
 
 def _markdown(opt, ranked, sets, lines, notes):

@@ -13,6 +13,7 @@ from lmdb_fixture import paired_lmdb
 from run_fixture import changed
 from torch.utils.flop_counter import FlopCounterMode
 
+import deconas_plugin
 from deconas_plugin.cost.modules import count_network, merge_branches
 from deconas_plugin.errors import DeCoNASError, Interrupted
 from deconas_plugin.league import league
@@ -255,6 +256,16 @@ def test_a_genotype_file_tells_its_sizes(data, tmp_path):
     assert first.network_g['genotype'] == '100 010010' and len({member.key for member in costs}) == 2
 
 
+def test_a_genotype_file_tells_the_sizes_that_were_chosen(data, tmp_path):
+    found = deconas_plugin.search_space('light').candidate('v2 16ch 2b 3l both silu 1010 10010110 000100100001')
+    found.save(tmp_path / 'genotype.yml')
+    network = {'type': 'DeCoNASNet', 'genotype': str(tmp_path / 'genotype.yml'), 'upscale': 2, 'tail': 'light',
+               'residual': 'bicubic'}
+    (member, ) = load_league(write(options(data, members=[{'name': 'file', 'network_g': network}],
+                                           max_mult_adds=10e9), tmp_path))[1]
+    assert (member.cost.params, member.cost.mult_adds) == (found.cost.params, found.cost.mult_adds)
+
+
 def test_ecbsr_is_counted_with_its_branches_merged():
     torch.manual_seed(0)
     net = ECBSR(3, 3, 2, 8, True, 'prelu', 2)
@@ -279,10 +290,11 @@ def test_winners_at_each_budget_and_what_seeds_explain(tmp_path):
     ranked = [standing('large', 24, 31.0, 31.2), standing('small', 9, 30.8, 31.0), standing('new', 20)]
     opt = {'name': 'n', 'scale': 2, 'budgets': [5e9, 10e9], 'max_mult_adds': 25e9, 'seeds': [0, 1],
            'datasets': {'val': {'name': 'photos'}}}
-    assert seed_noise(ranked) == pytest.approx(0.1 * 2**0.5)
+    noise, freedom = seed_noise(ranked)
+    assert (noise, freedom) == (pytest.approx(0.1 * 2**0.5), 2)
     assert winners(ranked, opt) == [
         'At most 5 G: no member so far.', 'At most 10 G: small, 30.900 dB.',
-        'At most 25 G: large, 31.100 dB, 0.200 dB before small (not more than seeds explain: 0.283 dB).']
+        'At most 25 G: large, 31.100 dB, 0.200 dB before small (not more than seeds explain: 0.608 dB).']
     write_report(opt, ranked, ['a note'], tmp_path)
     lines = (tmp_path / 'league.md').read_text().splitlines()
     assert [line.split(' | ')[1] for line in lines if line.startswith('| 1') or line.startswith('| 2')] == [
