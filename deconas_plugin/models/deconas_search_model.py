@@ -92,8 +92,9 @@ class DeCoNASSearchModel(DeCoNASModel):
         return drawn[self.opt['rank'] % processes::processes]
 
     def val_forward(self, net):
-        """Validation shows the network that the controller finds likeliest."""
-        return net(self.lq, self.strategy.candidates(0)[0])
+        """Validation shows the network that the strategy holds for best, or the largest where it has none yet. Nothing
+        is drawn: how many images are validated, and by which process, must not change what the search does next."""
+        return net(self.lq, (self.strategy.best_guesses() or [self.counter.everything])[0])
 
     def optimize_parameters(self, current_iter):
         super().optimize_parameters(current_iter)
@@ -113,7 +114,7 @@ class DeCoNASSearchModel(DeCoNASModel):
             usable = self.watch.usable(scores, current_iter)
             if usable:
                 log = self.strategy.tell([score.genotype for score in usable], [score.reward for score in usable])
-                self.history.add_scores(current_iter, step, usable, log)
+                self.history.add_scores(current_iter, step, usable, log, 0 if self.strategy.same_patches else step)
                 logs.append({**_means(usable), **log})
         if not logs:
             return

@@ -220,7 +220,7 @@ DERIVE = {
     'front': Key('list', 'Measures against which the Pareto front of PSNR is taken: params, mult_adds, latency; '
                          'those of the strategy nsga2, or mult_adds, if left out', None),
     'halving': mapping('Train the best candidates alone, all on the same patches; the worse half leaves, the others '
-                       'train on for twice as long, and so on. Off if left out', None, {
+                       'go on for twice as many steps, and so on. Off if left out', None, {
         'candidates': integer('Of those that are scored, how many train; without shared weights, random ones'),
         'steps': integer('Weight steps of each in the first rung'),
         'rungs': integer('Rungs; the last has two candidates or more'),
@@ -228,7 +228,8 @@ DERIVE = {
         'generations': integer('The first are the candidates; each one after it has half as many, children of the best '
                                'so far, and trains in as many rungs', 1),
     }),
-    'inherit_weights': boolean('Whether training starts from the shared weights', True),
+    'inherit_weights': boolean('Whether training starts from the shared weights, or from those of the halving where '
+                               'there was one', True),
     'train': mapping('The train section of the written training options', REQUIRED, TRAIN),
     'test_datasets': mapping('Datasets of the written test options; those of validation if left out', None,
                              each=DATASET),

@@ -21,7 +21,7 @@ from deconas_plugin.files.states import load_state, newest_weights
 from deconas_plugin.files.user_code import import_user_code
 from deconas_plugin.machine.device import device_of_run
 from deconas_plugin.options.defaults import with_defaults
-from deconas_plugin.search.alone import TRAIN_KEYS
+from deconas_plugin.search.alone import trains_with
 from deconas_plugin.search.build import SearchParts
 from deconas_plugin.search.derive import Budget, DerivationFiles, derive, random_candidates
 from deconas_plugin.search.halving import Halving, HalvingOptions
@@ -133,6 +133,7 @@ def run_derivation(folder,
     num_samples = options['num_samples'] if num_samples is None else num_samples
     limits = {'max_params': max_params, 'max_mult_adds': max_mult_adds, 'max_latency': max_latency}
     budget = Budget(**{key: options.get(key) if limit is None else limit for key, limit in limits.items()})
+    budget.check(experiment.counter)
     if halving is None and options.get('halving'):
         halving = HalvingOptions(**options['halving'])
     if halving:
@@ -183,9 +184,8 @@ def run_derivation(folder,
 
 def _results(experiment, settings):
     """Results: Of one halving; other weights or settings have a folder of their own."""
-    train = {key: experiment.opt['train'].get(key) for key in TRAIN_KEYS}
     weights = experiment.digest if experiment.has_shared_weights else None
-    settings = {'weights': weights, 'train': train, 'manual_seed': experiment.opt['manual_seed'], **settings}
+    settings = {'weights': weights, **trains_with(experiment.opt), **settings}
     if experiment.counter.latency_table:  # prices and budgets are by it, and it may be another next time
         settings['latency_table'] = _digest(experiment.counter.latency_table.milliseconds)
     folder = experiment.folder.halvings / _digest(settings)

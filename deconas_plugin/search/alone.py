@@ -41,6 +41,18 @@ def check_trains_alone(opt):
                           'to rank networks')
 
 
+def trains_with(opt):
+    """dict: What of the options of a search networks that train alone, and their scores, depend on."""
+    return {
+        'scale': opt['scale'],
+        'manual_seed': opt['manual_seed'],
+        'network_g': opt['network_g'],
+        'datasets': {'train': opt['datasets']['train']},
+        'train': {key: opt['train'].get(key) for key in TRAIN_KEYS},
+        'search': {'reward': opt['search']['reward']},
+    }
+
+
 class AloneTraining:
     """Trains networks of a search alone, with common random numbers: all see the same patches in the same order, and
     what two of them have in common starts from the same weights.

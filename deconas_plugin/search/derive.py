@@ -39,6 +39,18 @@ class Budget:
     max_mult_adds: float = None
     max_latency: float = None
 
+    def check(self, counter):
+        """Refuse a limit that nothing tells.
+
+        Args:
+            counter (ComplexityCounter): Counts what is compared with the limits.
+
+        Raises:
+            DeCoNASError: The limit of latency, without a latency table.
+        """
+        if self.max_latency is not None and counter.latency_table is None:
+            raise DeCoNASError('derive.max_latency: expected a search with search.latency_table, or --latency-table')
+
     def allows(self, cost):
         """bool: Whether a Cost keeps within the budget."""
         return self.share(cost) <= 1
@@ -69,8 +81,7 @@ def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_siz
     Raises:
         DeCoNASError: No candidate keeps within the budget, or it cannot be told.
     """
-    if budget.max_latency is not None and counter.latency_table is None:
-        raise DeCoNASError('derive.max_latency: expected a search with search.latency_table, or --latency-table')
+    budget.check(counter)
     with seeded_draws(seed):
         candidates = _candidates(strategy, counter, num_samples, budget)
     batches = list(reward_set.batches(batch_size))

@@ -1,4 +1,4 @@
-"""Derivation by halving: candidates train, the worse half leaves, the others train on for twice as long, and so on
+"""Derivation by halving: candidates train, the worse half leaves, the others go on for twice as many steps, and so on
 (successive halving: Jamieson and Talwalkar, 2016, https://arxiv.org/abs/1502.07943); where there are generations, the
 children of the best follow."""
 import hashlib
@@ -186,7 +186,9 @@ class Halving:
 
     def _children(self, best, trained, count, generation):
         """list[Genotype]: Of the best, none of which has trained; fewer than ``count`` where so many are not found."""
-        parents = best[:PARENTS]
+        parents = [score for score in best if math.isfinite(score.reward)][:PARENTS]
+        if not parents:
+            return []
         evolution = Evolution(parents[0].genotype.space, len(parents), min(2, len(parents)), mutations=2,
                               seed=f'{self.seed} {generation}')
         evolution.recall([score.genotype for score in parents], [score.reward for score in parents])

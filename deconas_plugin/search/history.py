@@ -29,7 +29,7 @@ class SearchHistory:
         self.started = time.time()
         self._round, self._best = [], None
 
-    def add_scores(self, current_iter, step, scores, log):
+    def add_scores(self, current_iter, step, scores, log, patches=None):
         """Record the genotypes of one controller step.
 
         Args:
@@ -37,6 +37,7 @@ class SearchHistory:
             step (int): Controller step of this round.
             scores (list[Score]): What they earned.
             log (dict[str, float]): What the strategy said of this step.
+            patches (int | None): Which patches of this round scored them. Default: some of this step's own.
         """
         lines = []
         for score in scores:
@@ -44,6 +45,7 @@ class SearchHistory:
             lines.append({
                 'iter': current_iter,
                 'step': step,
+                'patches': step if patches is None else patches,
                 'genotype': str(score.genotype),
                 'psnr': score.psnr,
                 'penalties': score.penalties,
@@ -84,9 +86,9 @@ class SearchHistory:
 
     def _found(self):
         if self._best is None and self._round:
-            keys = ('reward', 'psnr', 'iter', 'step')
-            rewards, psnrs, iterations, steps = np.array([[line[key] for key in keys] for line in self._round]).T
-            rewards = rewards + comparable(psnrs, iterations, steps) - psnrs
+            keys = ('reward', 'psnr', 'iter', 'patches')
+            rewards, psnrs, iterations, patches = np.array([[line[key] for key in keys] for line in self._round]).T
+            rewards = rewards + comparable(psnrs, iterations, patches) - psnrs
             best = rewards.argmax()
             self._best = {'gain': float(rewards[best] - rewards.mean()), 'genotype': self._round[best]['genotype']}
         return self._best
@@ -136,26 +138,27 @@ def read_history(folder, space, last_iter=math.inf):
     return [genotype for genotype, _ in scored], [reward for _, reward in scored]
 
 
-def comparable(values, iterations, steps):
+def comparable(values, iterations, patches):
     """Take the luck of the patches out of scores.
 
-    Every controller step scores its genotypes on patches of its own, and patches differ by more decibels than genotypes
-    do. What the mean of a step deviates from the mean of its round is therefore subtracted. Steps that scored a single
-    genotype stay as they are: there is nothing to compare it with.
+    A controller step may score its genotypes on patches of its own, and patches differ by more decibels than genotypes
+    do. What the mean on the same patches deviates from the mean of the round is therefore subtracted; that is nothing
+    where the whole round has the same ones. Patches that scored a single genotype leave it as it is: there is nothing
+    to compare it with.
 
     Args:
         values (ndarray): (n,), scores in dB; NaN where there is none.
         iterations (ndarray): (n,), the round of each.
-        steps (ndarray): (n,), the step within the round.
+        patches (ndarray): (n,), a number for each draw of patches within the round.
 
     Returns:
         ndarray: (n,), in dB.
     """
-    step_means, step_counts = _group_means(values, np.stack([iterations, steps], axis=1))
-    if not (step_counts > 1).any():
+    means, counts = _group_means(values, np.stack([iterations, patches], axis=1))
+    if not (counts > 1).any():
         return values
     round_means, _ = _group_means(values, iterations[:, None])
-    return np.where(step_counts > 1, values - step_means + round_means, values)
+    return np.where(counts > 1, values - means + round_means, values)
 
 
 def _group_means(values, keys):

@@ -89,7 +89,7 @@ class NSGA2(SearchStrategy):
         return self.space.genotype(int(self.rng.random() < density) for _ in range(self.space.num_bits))
 
     def _children(self, num_samples):
-        """list[Genotype]: Different from each other and from the population; fewer where the space has no more."""
+        """list[Genotype]: Other bits than each other's and the population's; fewer where there are no more."""
         parents = self._individuals(self.population)
         algorithm = self.pymoo.NSGA2(pop_size=self.size, sampling=parents, crossover=self.pymoo.UniformCrossover(),
                                      mutation=self.pymoo.BitflipMutation(), n_offsprings=num_samples)

@@ -62,7 +62,8 @@ class Experiment:
             raise DataError(f'search_history.jsonl: expected the key {sorted(missing)[0]} in every line')
         columns = _columns(rows)
         if 'step' in columns:
-            psnr = comparable(columns['psnr'], columns['iter'], columns['step'])
+            patches = columns.get('patches', columns['step'])  # an earlier version drew some for every step
+            psnr = comparable(columns['psnr'], columns['iter'], np.where(np.isnan(patches), columns['step'], patches))
             luck = columns['psnr'] - psnr
             columns['psnr'] = psnr
             columns['reward'] -= luck

@@ -77,8 +77,10 @@ def test_a_study_of_spaces_strategies_and_halving(project, spaces, capsys, monke
     assert 'results with final_steps 2, not 3' in capsys.readouterr().err
 
 
-def test_training_alone_beside_shared_weights_at_equal_compute(project, spaces, capsys):
-    study = Finals(spaces[:1], project / 'finals', **{
+def test_training_alone_beside_shared_weights_at_equal_compute(project, capsys):
+    wide = small_search(project)
+    wide['train']['warmup_iter'] = 3
+    study = Finals([write_options(project, wide, 'wide.yml')], project / 'finals', **{
         **SMALL, 'strategies': ['random', 'none'], 'supernet_steps': 14,
         'halving': HalvingOptions(4, 1, 1, generations=2)})
     # Shared: 14 steps of a supernet, 8 of another and the 6 of a halving, of four candidates and two children.

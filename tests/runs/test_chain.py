@@ -43,6 +43,21 @@ def test_the_whole_chain(searched):
     net.load_state_dict(state)
 
 
+@pytest.mark.parametrize('strategy', [
+    {'type': 'random'}, {'type': 'evolution', 'population': 12, 'tournament': 2}, {'type': 'nsga2', 'population': 12},
+], ids=lambda strategy: strategy['type'])
+def test_validation_does_not_change_what_is_searched(project, strategy):
+    found = []
+    for name, val_freq in (('often', 1), ('never', 1000)):
+        opt = small_search(project, name)
+        opt['search'].update(strategy=dict(strategy), penalty=[])
+        opt['val']['val_freq'] = val_freq
+        assert run('search', '-opt', write_options(project, opt)) == 0
+        lines = (project / 'experiments' / name / 'search_history.jsonl').read_text().splitlines()
+        found.append([(line['genotype'], line['psnr']) for line in map(json.loads, lines)])
+    assert found[0] == found[1] and len(found[0]) == 18
+
+
 def test_what_a_search_leaves_behind(searched):
     project, opt, printed = searched
     experiment = project / 'experiments' / 'small_search'

@@ -1,5 +1,7 @@
 """Derivation by halving: who trains, who leaves, and that it continues exactly where it was stopped."""
 import json
+import math
+import random
 import shutil
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ from deconas_plugin.files.pieces import Results
 from deconas_plugin.options.read import load_options
 from deconas_plugin.runs.derivation import SearchExperiment, _results
 from deconas_plugin.search.alone import AloneTraining
+from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.halving import Halving, HalvingOptions
 from deconas_plugin.visual.experiment import Experiment
 from deconas_plugin.visual.report import render_report
@@ -143,15 +146,34 @@ def test_halving_continues_exactly_where_it_was_stopped(searched, monkeypatch, c
     assert run(*derive[:-3], 2, 2, 1) == 0 and len(halved(searched)[0]) == 2
 
 
-def test_another_latency_table_begins_anew(tmp_path):
-    def folder(milliseconds):
+def test_other_circumstances_begin_anew(tmp_path, options):
+    def folder(milliseconds=None, **train_data):
         table = milliseconds and SimpleNamespace(milliseconds=milliseconds)
-        experiment = SimpleNamespace(digest='weights', has_shared_weights=True, opt={'train': {}, 'manual_seed': 1},
+        options['datasets']['train'].update(train_data)
+        experiment = SimpleNamespace(digest='weights', has_shared_weights=True, opt=options,
                                      folder=ExperimentFolder(tmp_path), counter=SimpleNamespace(latency_table=table))
         return _results(experiment, HALVING).folder
 
     folders = [folder(milliseconds) for milliseconds in (None, {'skeleton': 1.0}, {'skeleton': 2.0})]
     assert len({*folders}) == 3 and folder({'skeleton': 2.0}) == folders[2]
+    assert folder(batch_size_per_gpu=3) not in folders and folder(batch_size_per_gpu=2) == folders[0]
+
+
+def test_children_are_of_networks_that_did_not_diverge(searched, tmp_path, monkeypatch):
+    experiment, parents = SearchExperiment(searched), []
+    monkeypatch.setattr(AloneTraining, 'score', lambda training, net: math.nan if parents else 30.0)
+
+    def recall(evolution, genotypes, rewards):
+        parents.append(rewards)
+
+    monkeypatch.setattr(Evolution, 'recall', recall)
+    monkeypatch.setattr(Evolution, 'ask', lambda evolution, count: [space.sample(rng) for _ in range(count)])
+    space, rng = experiment.supernet.space, random.Random(0)
+    halving = Halving(experiment, HalvingOptions(4, 1, 1, generations=3), Results(tmp_path / 'work', {}))
+    halving.penalty = lambda genotype: {}
+    assert len(halving.run([space.sample(rng) for _ in range(4)]).best) == 8
+    # The second generation has diverged: children of the third are of the first alone.
+    assert parents == [[30.0] * 4, [30.0] * 4]
 
 
 def test_a_rung_goes_on_with_the_training_of_the_one_before(searched):
@@ -230,6 +252,16 @@ def test_a_search_without_shared_weights(project, without_supernet, capsys, monk
     shutil.move(folder, folder.with_name('before'))
     assert run('search', '-opt', path) == 0
     assert halved(folder, 'derived')[:2] == (lines, genotype)
+
+
+def test_a_limit_that_nothing_tells_is_refused_before_candidates_train(project, without_supernet, capsys):
+    path = write_options(project, without_supernet)
+    assert run('search', '-opt', path) == 0
+    folder = project / 'experiments' / 'small_search'
+    before = [*(folder / 'halving').iterdir()]
+    assert run('derive', folder, '--max-latency', 5) == 2
+    assert 'derive.max_latency: expected a search with search.latency_table' in capsys.readouterr().err
+    assert [*(folder / 'halving').iterdir()] == before
 
 
 def test_a_search_without_shared_weights_in_python(project, without_supernet):

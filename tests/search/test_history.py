@@ -1,4 +1,5 @@
 """What a search has seen: which genotype counts as the best of a round."""
+import json
 import random
 
 import pytest
@@ -29,6 +30,27 @@ def test_best_is_the_largest_gain_on_the_same_patches_of_the_last_round(tmp_path
     assert history.best == '010 (+0.400 dB)'
     history.add_scores(200, 0, scores(31.0, 31.2), {})
     assert history.best == '001 (+0.100 dB)'
+
+
+def test_best_of_steps_on_the_same_patches_is_the_largest_reward(tmp_path):
+    history = make_history(tmp_path)
+    history.add_scores(100, 0, scores(30.0, 32.0), {}, patches=0)
+    history.add_scores(100, 1, scores(29.0, 33.0, 34.0), {}, patches=0)
+    assert history.best == '010 (+2.400 dB)'
+    columns = Experiment(tmp_path).history
+    assert columns['psnr'].tolist() == columns['reward'].tolist() == [30.0, 32.0, 29.0, 33.0, 34.0]
+
+
+def test_histories_of_an_earlier_version_had_patches_for_every_step(tmp_path):
+    history = make_history(tmp_path)
+    history.add_scores(100, 0, scores(38.0, 38.1), {})
+    history.add_scores(100, 1, scores(29.0, 29.6), {})
+    now = Experiment(tmp_path).history['psnr']
+    lines = [json.loads(line) for line in history.scores_path.read_text().splitlines()]
+    for line in lines[:2]:
+        line.pop('patches')
+    history.scores_path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    assert Experiment(tmp_path).history['psnr'].tolist() == now.tolist() and now.max() < 34
 
 
 def test_best_survives_a_resume(tmp_path):

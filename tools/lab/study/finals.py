@@ -183,20 +183,23 @@ class Finals:
         return results.get(name, compute)
 
     def _experiment(self, seed, space, strategy, halved):
-        """SearchExperiment: A supernet; with a halving to come, one of fewer steps, and one that nothing learns from
-        where no weights are shared."""
-        search_opt = self.opts[space]['search']
+        """SearchExperiment: A supernet; with a halving to come, one of fewer steps, and an untrained one where no
+        weights are shared."""
+        opt = self.opts[space]
+        search_opt = opt['search']
         sampling = search_opt['weight_sampling']
         changes = {'weight_sampling': 'uniform' if sampling in OF_STRATEGIES else sampling}
         steps = self.supernet_steps - (self.halving_steps if halved else 0)
-        steps = 1 if strategy == UNSHARED else max(steps // search_opt['genotypes_per_step'], 1)
+        steps = max(steps // search_opt['genotypes_per_step'], 1)
+        if strategy == UNSHARED:
+            steps, opt = 0, {**opt, 'derive': {**opt['derive'], 'halving': vars(self.unshared)}}
         name = f'supernet_{steps}_{seed}'
         if self._experiments.get('name') != (space, name):
             trained = ExperimentFolder.named(self.output / space, name).weights().exists()
             if self.deadline.is_over and not trained:
                 raise Interrupted('', 0)
             self._experiments = {'name': (space, name), 'experiment': trained_supernet(
-                self.opts[space], self.output / space, name, steps, seed, changes, self.deadline.minutes_left)}
+                opt, self.output / space, name, steps, seed, changes, self.deadline.minutes_left)}
         return self._experiments['experiment']
 
     def _search(self, seed, space, strategy_name, halved):

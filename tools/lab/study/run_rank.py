@@ -14,7 +14,7 @@ from deconas_plugin.files.atomic import save_text
 from deconas_plugin.files.pieces import Results
 from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.runs.derivation import SearchExperiment
-from deconas_plugin.search.alone import TRAIN_KEYS, AloneTraining, check_trains_alone
+from deconas_plugin.search.alone import AloneTraining, check_trains_alone, trains_with
 from deconas_plugin.search.derive import random_candidates
 from tools.lab.study.rank import predictors, shared_psnr, stratified_genotypes, train_alone, train_on
 from tools.lab.study.report import plot_ranks, yardstick_table
@@ -62,7 +62,7 @@ def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, see
     if warm_steps and not experiment.has_shared_weights:
         raise DeCoNASError(f'--warm-steps: {experiment.folder.path} has no shared weights (train.total_iter: 0); leave '
                            'it out, or use --fresh-steps')
-    settings = dict(num=num, seed=seed, **_searched(experiment))
+    settings = dict(num=num, seed=seed, weights=experiment.digest, **trains_with(experiment.opt))
     space, counter = experiment.supernet.space, experiment.counter
     if budget is None:
         genotypes = stratified_genotypes(space, counter, num, seed)
@@ -180,17 +180,3 @@ class Rank:
 
 def _shown(value):
     return ', '.join(f'{psnr:.3f} dB' for psnr in (value if isinstance(value, list) else [value]))
-
-
-def _searched(experiment):
-    """dict: What the pieces depend on: which weights are shared, and the options for scoring and training alone."""
-    opt, train = experiment.opt, experiment.opt['train']
-    return {
-        'weights': experiment.digest,
-        'scale': opt['scale'],
-        'manual_seed': opt['manual_seed'],
-        'network_g': opt['network_g'],
-        'datasets': {'train': opt['datasets']['train']},
-        'train': {key: train.get(key) for key in TRAIN_KEYS},
-        'search': {'reward': opt['search']['reward']},
-    }

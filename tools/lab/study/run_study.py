@@ -57,7 +57,10 @@ class Study:
         supernet = check_network_builds(self.opt['network_g'], 'network_g')
         self.counter, self.steps = SearchParts(self.opt, supernet).counter, steps
         self.genotypes = stratified_genotypes(supernet.space, self.counter, num, seed=0)
-        self.strategies = {self.opt['search']['strategy']['type']: self.opt['search']['strategy'], **STRATEGIES}
+        own = self.opt['search']['strategy']
+        self.strategies = {own['type']: own}
+        for name, plain in STRATEGIES.items():
+            self.strategies.setdefault(name, plain)
         # More seeds continue a study; everything else would make its pieces incomparable.
         self.results = Results(output, dict(options=self.opt, budget=budget, candidates=candidates,
                                             supernet_steps=supernet_steps, num=num, steps=steps))

@@ -13,7 +13,7 @@ def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
         opt (dict): Options of a search.
         output (Path): Folder of the study; the supernet is ``experiments/<name>`` in it.
         name (str): Of this supernet.
-        steps (int): Weight steps; the learning rate falls along a cosine over them.
+        steps (int): Weight steps; the learning rate falls along a cosine over them. With 0 it stays as it begins.
         seed (int): Of everything random.
         changes (dict): Other options of the section ``search``; ``weight_sampling`` must ask no strategy.
         minutes (float | None): Wall-clock limit.
@@ -33,8 +33,9 @@ def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
 
 
 def _options(opt, name, steps, seed, changes, minutes):
-    train = {**opt['train'], 'total_iter': steps, 'max_minutes': minutes,
-             'scheduler': {'type': 'CosineAnnealingRestartLR', 'periods': [steps], 'restart_weights': [1]}}
+    train = {**opt['train'], 'total_iter': steps, 'max_minutes': minutes}
+    if steps:
+        train['scheduler'] = {'type': 'CosineAnnealingRestartLR', 'periods': [steps], 'restart_weights': [1]}
     return {**opt, 'name': name, 'manual_seed': seed, 'train': train,
             'search': {**opt['search'], **changes, 'warmup_iter': steps},
             'val': {**(opt.get('val') or {}), 'val_freq': steps + 1, 'save_img': False, 'bicubic': False},
