@@ -6,7 +6,7 @@ from pathlib import Path
 from deconas_plugin.api.space import Candidate, Space
 from deconas_plugin.archs.load import load_network
 from deconas_plugin.cost.pareto import pareto_front
-from deconas_plugin.errors import DataError, Interrupted
+from deconas_plugin.errors import DataError, Interrupted, OptionError
 from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import option_text, read_yaml
 from deconas_plugin.files.paths import option_file, project_root, shown
@@ -222,8 +222,8 @@ def derive(searched, name='derived', *, iteration=None, num_samples=None, max_pa
         num_samples (int | None): Genotypes to score. Default: as in the options.
         max_params, max_mult_adds, max_latency (float | None): Budget. Default: as in the options.
         latency_table (str | Path | None): Default: that of the search.
-        halving (tuple | None): Candidates, steps and rungs, and what else :class:`HalvingOptions` takes, in order.
-            Default: as in the options.
+        halving (tuple | dict | None): What :class:`HalvingOptions` takes: candidates, steps and rungs, and more, in
+            order or by name. Default: as in the options.
 
     Returns:
         Derived: The network and its files.
@@ -232,7 +232,12 @@ def derive(searched, name='derived', *, iteration=None, num_samples=None, max_pa
         DeCoNASError: There is no such search or checkpoint, or nothing keeps within the budget.
     """
     folder = searched.folder if isinstance(searched, Search) else Path(searched)
-    halving = HalvingOptions(*halving) if halving else None
+    if halving:
+        try:
+            halving = HalvingOptions(**halving) if isinstance(halving, dict) else HalvingOptions(*halving)
+        except TypeError:
+            raise OptionError(f'halving: expected candidates, steps and rungs, and start and generations if need be, '
+                              f'got {halving!r}') from None
     files = run_derivation(folder, name, iteration, num_samples, max_params, max_mult_adds, max_latency,
                            latency_table, halving)
     space = searched.space if isinstance(searched, Search) else _space(Experiment(folder).options)

@@ -23,6 +23,17 @@ def at_least(minimum):
 positive = at_least(1)
 
 
+def above_zero(text):
+    """float: The type of an argument that is a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < float('inf'):
+        raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
+    return number
+
+
 def option_file(name):
     """str: The type of an argument that names an option file, one of the plugin included."""
     return paths.option_file(name)
@@ -111,8 +122,8 @@ def add_iteration(parser):
 
 def add_budget(parser):
     """``--max-params`` and ``--max-mult-adds``."""
-    parser.add_argument('--max-params', type=float, metavar='N', help='most parameters')
-    parser.add_argument('--max-mult-adds', type=float, metavar='N', help='most Mult-Adds @720p, for example 75e9')
+    parser.add_argument('--max-params', type=above_zero, metavar='N', help='most parameters')
+    parser.add_argument('--max-mult-adds', type=above_zero, metavar='N', help='most Mult-Adds @720p, for example 75e9')
 
 
 def add_halving(parser, what):

@@ -1,5 +1,6 @@
 """Derive a network from a search again, within a budget if you give one."""
 from deconas_plugin.commands.arguments import (
+    above_zero,
     add_budget,
     add_experiment,
     add_halving,
@@ -28,7 +29,7 @@ def add_arguments(parser):
     parser.add_argument('--num-samples', type=at_least(0), metavar='N',
                         help='genotypes to score (default: as in the options)')
     add_budget(parser)
-    parser.add_argument('--max-latency', type=float, metavar='MS', help='largest latency, by the latency table')
+    parser.add_argument('--max-latency', type=above_zero, metavar='MS', help='largest latency, by the latency table')
     parser.add_argument('--latency-table', metavar='FILE', help="made by deconas latency (default: the search's)")
     add_halving(parser, 'train the best candidates alone and halve them (default: as in the options)')
 

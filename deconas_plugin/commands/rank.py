@@ -19,7 +19,7 @@ EXAMPLES = """examples:
   how well the rungs of a halving of 50, 100 and 200 steps rank, from shared and from initial weights:
     deconas rank experiments/search_DeCoNAS_x2 --warm-steps 50 100 200 --fresh-steps 50 100 200
   the same where the candidates keep within a budget, half of them chains, as a halving that shares nothing draws them:
-    deconas rank experiments/search_DeCoNAS_x2_25G --max-mult-adds 25e9 --fresh-steps 80 80 160 320
+    deconas rank experiments/search_DeCoNAS_x2_25G --max-mult-adds 25e9 --fresh-steps 80 160 320 640
 """
 
 

@@ -1,5 +1,6 @@
 """The league: trains any networks alike, ranks them, and can be interrupted at any moment."""
 import hashlib
+from functools import partial
 from math import nan
 from pathlib import Path
 from statistics import fmean
@@ -72,47 +73,64 @@ class League:
         rates, latency = {}, {}
         try:
             # Rates first: when one of them turns out to be at the end of the list, little time has been spent.
-            trials = {member.key: self._try_rates(member) for member in self.members}
+            trials = {}
+            for member in self.members:
+                trials[member.key] = self._try_rates(member, self._train_and_choose)
+                self._say(f'{member.name}: ' + ', '.join(f'rate {rate:g}: {psnr:.3f} dB'
+                                                         for rate, psnr in trials[member.key].items()))
             for seed in self.opt['seeds']:
                 for member in self.members:
                     if member.key not in rates:
-                        rates[member.key] = self._choose_rate(member, trials[member.key])
+                        rates[member.key] = self._choose_rate(member, trials[member.key], self._train_and_choose)
                     self._score(member, rates[member.key], seed)
             self._minutes_left()
             latency = self._latency()
         finally:
+            for member in self.members:
+                if member.key not in rates and (rate := self._kept_rate(member)):
+                    rates[member.key] = rate
             standings = [self._standing(member, rates[member.key], latency) for member in self.members
                          if member.key in rates]
             write_report(self.opt, standings, [*self._settings(), *self.notes], self.output)
         Console().print((self.output / 'league.md').read_text(encoding='utf-8'), soft_wrap=True, markup=False)
         return sorted(standings, key=lambda standing: -standing.psnr)
 
-    def _try_rates(self, member):
-        """dict[float, float]: PSNR on datasets.choose after a short training with each learning rate, best first."""
+    def _kept_rate(self, member):
+        """float | None: The learning rate that was chosen before, where nothing is missing that tells."""
+
+        def missing(_member, options):
+            raise LookupError(options['name'])
+
+        try:
+            return self._choose_rate(member, self._try_rates(member, missing), missing)
+        except LookupError:
+            return None
+
+    def _try_rates(self, member, compute):
+        """dict[float, float]: PSNR on datasets.choose after a short training with each learning rate, best first; what
+        is not kept, ``compute`` finds for a member and options."""
         seed, steps, found = self.opt['seeds'][0], self.opt['rate_iter'], {}
         for rate in self.opt['learning_rates']:
             options = self._options(member, rate, seed, steps)
-            found[rate] = self._chosen_by(member, options, f'rate_{options["name"]}')
-        self._say(f'{member.name}: ' + ', '.join(f'rate {rate:g}: {psnr:.3f} dB' for rate, psnr in found.items()))
+            found[rate] = self.results.get(f'rate_{options["name"]}', partial(compute, member, options))['psnr']
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
-    def _choose_rate(self, member, trials):
+    def _choose_rate(self, member, trials, compute):
         """float: The first rate whose whole training does not end worse than its trial; the best of all, where each
         does."""
         seed, steps, ends = self.opt['seeds'][0], self.opt['train']['total_iter'], {}
         for rate, trial in trials.items():
             options = self._options(member, rate, seed, steps)
-            ends[rate] = self._chosen_by(member, options, _piece(options, 'choose'))
+            ends[rate] = self.results.get(_piece(options, 'choose'), partial(compute, member, options))['psnr']
             if ends[rate] >= trial:
                 return rate
             self._say(f'{member.name}: rate {rate:g} ends at {ends[rate]:.3f} dB, worse than the {trial:.3f} dB of its '
                       'trial')
         return max(ends, key=ends.get)
 
-    def _chosen_by(self, member, options, name):
-        """float: PSNR on datasets.choose after a training; kept under a name."""
-        return self.results.get(name, lambda: self._mean_scores(
-            self._trained(member, options), self._photos('choose')))['psnr']
+    def _train_and_choose(self, member, options):
+        """dict: Mean scores on datasets.choose after a training."""
+        return self._mean_scores(self._trained(member, options), self._photos('choose'))
 
     def _score(self, member, rate, seed):
         options = self._options(member, rate, seed, self.opt['train']['total_iter'])

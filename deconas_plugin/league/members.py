@@ -79,7 +79,7 @@ def load_league(path, changes=None):
         DeCoNASError: One line: a member costs more than it may, does not upscale by the scale, starts from weights that
             are not its own, or anything else cannot be used.
     """
-    opt = load_options(path, changes)
+    opt = load_options(path, changes, LEAGUE_OPTIONS)
     try:
         check_plain(opt)
         import_user_code(opt)
@@ -130,6 +130,10 @@ def _check_lists(opt):
             continue
         if not good or not values and not optional or key != 'members' and len(set(values)) < len(values):
             raise OptionError(f'{key}: expected a list of different {expected}, got {values!r}')
+    for key, least in (('seeds', 'of at least 0'), ('learning_rates', 'above 0'), ('budgets', 'above 0')):
+        wrong = [value for value in opt.get(key) or () if value < 0 or not value and key != 'seeds']
+        if wrong:
+            raise OptionError(f'{key}: expected {kinds[key][1]} {least}, got {wrong[0]!r}')
     if 'lr' in opt['train']['optim_g']:
         raise OptionError('train.optim_g.lr: expected none in a league; name the candidates in learning_rates')
     if opt['train']['total_iter'] < opt['rate_iter']:

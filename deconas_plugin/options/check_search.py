@@ -46,6 +46,10 @@ def check_rounds(opt):
         if not opt['derive'].get('halving'):
             raise OptionError('derive.halving: missing; with train.total_iter = 0 there are no shared weights, and it '
                               'is the search: name candidates, steps, rungs and start: fresh, or raise total_iter')
+        for key in ('pretrain_network_g', 'pretrain_network_c'):
+            if opt['path'].get(key) is not None:
+                raise OptionError(f'path.{key}: expected none with train.total_iter = 0, as nothing starts from these '
+                                  f'weights, got {opt["path"][key]}; leave it out, or raise total_iter')
         return
     first = (search['warmup_iter'] // search['controller_freq'] + 1) * search['controller_freq']
     if first > total:

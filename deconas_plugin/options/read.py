@@ -10,7 +10,7 @@ from deconas_plugin.files.paths import locate
 from deconas_plugin.options.schema import SEARCH_OPTIONS, Key, nearest
 
 
-def load_options(path, changes=()):
+def load_options(path, changes=(), known=SEARCH_OPTIONS):
     """Read an option file; relative paths in it are located, see :func:`deconas_plugin.files.paths.locate`.
 
     Args:
@@ -20,6 +20,8 @@ def load_options(path, changes=()):
             that is documented; a number chooses from a list: ``search.penalty.0.weight=2``. Or a dict of keys and
             values. There a section may be a dict too, ``{'train': {'total_iter': 100}}``, which changes what it names;
             with a ``type`` in it, it takes the place of the section: ``{'search': {'strategy': {'type': 'random'}}}``.
+        known (dict[str, Key]): The documented keys. Default: those of a search, among which all of a training and of a
+            test are.
 
     Returns:
         dict: The options.
@@ -34,7 +36,7 @@ def load_options(path, changes=()):
     place = '' if isinstance(changes, dict) else '--force_yml: '
     pairs = _flat_changes(changes) if isinstance(changes, dict) else map(_read_change, changes or ())
     for key, value in pairs:
-        _apply_change(opt, re.split('[.:]', key), deepcopy(value), place)
+        _apply_change(opt, re.split('[.:]', key), deepcopy(value), place, known)
     locate(opt)
     return opt
 
@@ -59,8 +61,8 @@ def _read_change(change):
         raise OptionError(f'--force_yml: {change!r} holds no YAML value') from error
 
 
-def _apply_change(opt, names, value, place):
-    section, key = opt, Key('mapping', '', keys=SEARCH_OPTIONS)
+def _apply_change(opt, names, value, place, known):
+    section, key = opt, Key('mapping', '', keys=known)
     for depth, name in enumerate(names, 1):
         name, key = _below(section, name, key, place + '.'.join(names[:depth]))
         if depth == len(names):

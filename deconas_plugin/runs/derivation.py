@@ -108,28 +108,35 @@ def run_derivation(folder,
                    max_mult_adds=None,
                    max_latency=None,
                    latency_table=None,
-                   halving=None):
+                   halving=None,
+                   deadline=None):
     """Derive a network from a search and write its files.
 
     Args:
         folder (str | Path): Experiment folder of the search.
         name (str): Folder for the files, inside it.
         iteration (int | None): Which checkpoint. Default: the latest.
-        num_samples (int | None): Genotypes to sample. Default: as in the search's options.
+        num_samples (int | None): Genotypes to sample and to score with shared weights. Default: as in the search's
+            options.
         max_params, max_mult_adds, max_latency (float | None): Budget. Default: as in the search's options.
         latency_table (str | None): File of ``deconas latency``. Default: as in the search's options.
         halving (HalvingOptions | None): Train the best candidates on and halve them. Default: as in the search's
             options.
+        deadline (Deadline | None): After it no candidate of the halving begins to train. Default: none.
 
     Returns:
         DerivationFiles: What was written.
 
     Raises:
         DeCoNASError: There is no such search, nothing keeps within the budget, or the rungs do not fit.
+        Interrupted: The time is up; the same derivation continues.
     """
     started = time.time()
     experiment = SearchExperiment(folder, iteration, latency_table)
     options = experiment.opt['derive']
+    if num_samples is not None and not experiment.has_shared_weights:
+        raise DeCoNASError(f'--num-samples: {experiment.folder.path} has no shared weights to score with '
+                           '(train.total_iter: 0); leave it out, and name candidates in --halving')
     num_samples = options['num_samples'] if num_samples is None else num_samples
     limits = {'max_params': max_params, 'max_mult_adds': max_mult_adds, 'max_latency': max_latency}
     budget = Budget(**{key: options.get(key) if limit is None else limit for key, limit in limits.items()})
@@ -148,16 +155,18 @@ def run_derivation(folder,
         return scores, _signal(experiment, scores)
 
     if halving:
-        results = _results(experiment, {'num_samples': num_samples, **vars(budget), **vars(halving)})
+        settings = {**vars(budget), **vars(halving)}
         if experiment.has_shared_weights:
+            results = _results(experiment, {'num_samples': num_samples, **settings})
             # Kept as well, as scoring takes its time.
             scores, signal = _read(results.get('candidates', lambda: _plain(*scored())), experiment)
             candidates = [score.genotype for score in scores[:halving.candidates]]
         else:
             signal, candidates = None, random_candidates(experiment.supernet.space, experiment.counter,
                                                          halving.candidates, budget, experiment.opt['manual_seed'])
+            results = _results(experiment, settings)
         halved = Halving(experiment, halving, results,
-                         lambda genotype: budget.allows(experiment.counter.count(genotype))).run(candidates)
+                         lambda genotype: budget.allows(experiment.counter.count(genotype)), deadline).run(candidates)
         rungs, best, state = halved.rungs, halved.best, halved.state
         scores = scores if experiment.has_shared_weights else best
         title = f'Derived by halving {len(candidates)} candidates: the first, after {rungs[-1].steps} steps alone'

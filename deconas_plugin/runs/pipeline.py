@@ -26,11 +26,12 @@ from basicsr.utils import (
 from basicsr.utils.options import dict2str
 
 from deconas_plugin.data.sample_photos import prepare_sample_photos
-from deconas_plugin.errors import OptionError
+from deconas_plugin.errors import Interrupted, OptionError
 from deconas_plugin.files.atomic import explained, save_text
 from deconas_plugin.files.experiment_folder import ExperimentFolder
 from deconas_plugin.files.option_files import option_text, read_text, save_options
 from deconas_plugin.files.paths import project_root, shown
+from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.options.check import check_options
 from deconas_plugin.options.check_search import check_rounds
@@ -42,15 +43,26 @@ from deconas_plugin.training.loaders import TrainingData, build_validation_loade
 from deconas_plugin.training.loop import Position, TrainingLoop
 from deconas_plugin.training.processes import ended_children, process_group
 from deconas_plugin.training.setup import PartTimes, complete_options, seed_generators
-from deconas_plugin.training.signals import StopRequest
+from deconas_plugin.training.signals import StopRequest, interrupted_by_signals
 from deconas_plugin.visual.report import write_report
+
+GOES_ON = 'what is finished is kept. The same command with --auto_resume continues there.'
 
 
 def run_search(path, **keywords):
     """Search, derive, and report. See :func:`run_training`."""
-    opt = run_training('search', path, check=check_rounds, **keywords)
+    started = keywords.pop('started', None)
+    started = time.monotonic() if started is None else started
+    opt = run_training('search', path, check=check_rounds, started=started, **keywords)
     if opt['rank'] == 0:
-        run_derivation(opt['path']['experiments_root'])
+        deadline = Deadline(opt['train'].get('max_minutes'), started)
+        try:
+            with interrupted_by_signals(f'Stopped in the derivation; {GOES_ON}'):
+                run_derivation(opt['path']['experiments_root'], deadline=deadline)
+        except Interrupted as interrupted:
+            if interrupted.signum:
+                raise
+            raise Interrupted(f'The time of train.max_minutes is up in the derivation; {GOES_ON}', 0) from None
         print(f'Report: {shown(write_report(opt["path"]["experiments_root"]))}')
 
 

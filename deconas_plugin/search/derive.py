@@ -14,7 +14,7 @@ from basicsr.utils import set_random_seed
 from basicsr.utils.misc import get_time_str, mkdir_and_rename
 
 from deconas_plugin.archs.deconas_arch import DeCoNASNet
-from deconas_plugin.errors import DeCoNASError
+from deconas_plugin.errors import DeCoNASError, OptionError
 from deconas_plugin.files.atomic import save_tensors, save_text
 from deconas_plugin.files.experiment_folder import DerivedFolder, ExperimentFolder
 from deconas_plugin.files.option_files import save_options
@@ -34,10 +34,25 @@ class Budget:
         max_params (float | None): Parameters.
         max_mult_adds (float | None): Mult-Adds @720p.
         max_latency (float | None): Milliseconds, for which the counter needs a latency table.
+
+    Raises:
+        OptionError: A limit is 0 or less.
     """
     max_params: float = None
     max_mult_adds: float = None
     max_latency: float = None
+
+    def __post_init__(self):
+        for name, limit in vars(self).items():
+            if limit is not None and not limit > 0:
+                raise OptionError(f'{name}: expected a number above 0, got {limit}')
+
+    def __str__(self):
+        limits = [text for limit, text in (
+            (self.max_params, f'{self.max_params or 0:,.0f} params'),
+            (self.max_mult_adds, f'{(self.max_mult_adds or 0) / 1e9:.1f} G Mult-Adds @720p'),
+            (self.max_latency, f'{self.max_latency or 0:g} ms')) if limit is not None]
+        return f'at most {" and ".join(limits)}' if limits else 'any cost'
 
     def check(self, counter):
         """Refuse a limit that nothing tells.
@@ -180,10 +195,10 @@ def _nothing_allowed(seen, counter, budget):
     floor = counter.count(counter.nothing)
     smallest = min(seen, key=lambda cost: (cost.mult_adds, cost.params))
     return DeCoNASError(
-        f'derive: none of {len(seen)} sampled genotypes keeps within {budget}; the smallest has '
+        f'derive: none of {len(seen)} sampled genotypes has {budget}; the smallest has '
         f'{smallest.params:,} params and {smallest.mult_adds / 1e9:.1f} G Mult-Adds @720p, the smallest of the '
-        f'space {floor.params:,} and {floor.mult_adds / 1e9:.1f} G: raise the budget, or search with a larger '
-        'penalty or a smaller num_feat')
+        f'space {floor.params:,} and {floor.mult_adds / 1e9:.1f} G: raise the budget, or search smaller networks '
+        '(num_feat, num_block, num_layer, search.penalty)')
 
 
 class DerivationFiles(DerivedFolder):

@@ -8,10 +8,11 @@ from functools import partial
 
 from rich.console import Console
 
-from deconas_plugin.errors import OptionError
+from deconas_plugin.errors import DivergenceError, Interrupted, OptionError, WeightsError
 from deconas_plugin.files.atomic import save_tensors
 from deconas_plugin.files.states import read_pth
 from deconas_plugin.machine.console import progress_bar
+from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.search.alone import AloneTraining, check_trains_alone
 from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.reward import Score
@@ -32,12 +33,23 @@ class HalvingOptions:
         start (str): 'shared', from the shared weights, or 'fresh', from initial ones. Default: 'shared'.
         generations (int): The first are the candidates; each one after it has half as many, children of the best so
             far. Default: 1.
+
+    Raises:
+        OptionError: A number is below 1, or there is no such start.
     """
     candidates: int
     steps: int
     rungs: int
     start: str = STARTS[0]
     generations: int = 1
+
+    def __post_init__(self):
+        for name in ('candidates', 'steps', 'rungs', 'generations'):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise OptionError(f'halving: {name}: expected a whole number of at least 1, got {value!r}')
+        if self.start not in STARTS:
+            raise OptionError(f'halving: start: expected one of {", ".join(STARTS)}, got {self.start!r}')
 
     def check(self, opt, num_samples):
         """Refuse what cannot be run.
@@ -70,8 +82,9 @@ class HalvingOptions:
         return [(size, steps) for size, steps in sizes if size > 1 or num == 1]
 
     def sizes(self, num):
-        """list[int]: Candidates that every generation begins with, where the first has ``num``."""
-        return [num, *[num // 2] * (self.generations - 1)]
+        """list[int]: Candidates that every generation begins with, where the first has ``num``: where these are so few
+        that half of them cannot train as long, there is no second."""
+        return [num, *[num // 2] * (self.generations - 1 if num // 2 >= 2**self.rungs else 0)]
 
     def steps_of(self, num):
         """int: Weight steps of everything, with ``num`` candidates."""
@@ -122,15 +135,18 @@ class Halving:
         options (HalvingOptions): How much is trained.
         results (Results): Where what is finished is kept; the weights lie beside it.
         allows (Callable[[Genotype], bool] | None): Whether a child may be trained. Default: any.
+        deadline (Deadline | None): After it no training begins. Default: none.
         seed (int | None): Of initial weights, patches and children. Default: ``manual_seed`` of the search.
     """
 
-    def __init__(self, experiment, options, results, allows=None, seed=None):
+    def __init__(self, experiment, options, results, allows=None, deadline=None, seed=None):
         self.options, self.results = options, results
         self.seed, self.device = experiment.opt['manual_seed'] if seed is None else seed, experiment.device
         self.training = AloneTraining(experiment, self.seed)
         self.penalty = experiment.reward.penalty
         self.allows = allows or (lambda genotype: True)
+        self.deadline = deadline or Deadline()
+        self.rate = experiment.opt['train']['optim_g']['lr']
 
     def run(self, genotypes):
         """Train and choose.
@@ -140,19 +156,28 @@ class Halving:
 
         Returns:
             Halved: What became of them.
+
+        Raises:
+            DivergenceError: All of a rung of the first generation diverged.
+            Interrupted: The time is up; what is finished is kept.
         """
         options, count = self.options, len(genotypes)
         sizes, total = options.sizes(count), options.steps_of(count)
         last = len(options.plan(count)) - 1
         Console().print(f'Halving: {count} candidates, {last + 1} rungs, '
                         f'{f"{len(sizes)} generations, " * (len(sizes) > 1)}{total:,} weight steps', soft_wrap=True)
+        if count < options.candidates:
+            self._say(f'no more than {count} of {options.candidates} candidates were found' +
+                      f', too few for {options.generations} generations' * (len(sizes) < options.generations))
         best, rungs, trained = [], [], set()
         with progress_bar(total, 'steps') as show:
             for generation, size in enumerate(sizes, 1):
                 if generation > 1:
                     genotypes = self._children(best, trained, size, generation)
                     if len(genotypes) < 2**options.rungs:
-                        break  # too few are left to train as long as the others
+                        self._say(f'no more than {len(genotypes)} children that are new were found, too few for '
+                                  f'generation {generation}, so it ends')
+                        break
                 trained.update(genotypes)
                 rungs += self._generation(generation, genotypes, sum(rung.spent for rung in rungs), show)
                 best = sorted([*best, *rungs[-1].scores], key=_quality, reverse=True)
@@ -166,14 +191,19 @@ class Halving:
         for rung, (_, steps) in enumerate(plan):
             found = []
             for genotype in genotypes:
-                psnr = self.results.get(self._name(genotype, rung),
-                                        partial(self._train, genotype, rung, steps, trained))
+                name = self._name(genotype, rung)
+                if self.deadline.is_over and not self.results.has(name):
+                    raise Interrupted('', 0)
+                psnr = self.results.get(name, partial(self._train, genotype, rung, steps, trained))
                 found.append(Score(genotype, psnr, self.penalty(genotype)))
                 spent += steps
                 show(spent, f'{f"generation {generation}, " * (self.options.generations > 1)}rung {rung + 1}/'
                             f'{len(plan)}, {len(found)}/{len(genotypes)}: best {max(map(_quality, found)):.3f} dB')
             found.sort(key=_quality, reverse=True)
             trained += steps
+            if generation == 1 and not math.isfinite(_quality(found[0])):
+                raise DivergenceError(f'train.optim_g.lr: all {len(found)} candidates of a rung diverged with '
+                                      f'{self.rate:g}; lower it')
             is_last = rung + 1 == len(plan)
             kept = 1 if is_last else plan[rung + 1][0]
             rungs.append(Rung(generation, rung + 1, trained, len(found) * steps, found, kept))
@@ -187,8 +217,6 @@ class Halving:
     def _children(self, best, trained, count, generation):
         """list[Genotype]: Of the best, none of which has trained; fewer than ``count`` where so many are not found."""
         parents = [score for score in best if math.isfinite(score.reward)][:PARENTS]
-        if not parents:
-            return []
         evolution = Evolution(parents[0].genotype.space, len(parents), min(2, len(parents)), mutations=2,
                               seed=f'{self.seed} {generation}')
         evolution.recall([score.genotype for score in parents], [score.reward for score in parents])
@@ -203,11 +231,19 @@ class Halving:
         training, state = self.training, None
         net = training.fresh(genotype) if self.options.start == 'fresh' else training.inherited(genotype)
         if rung:
-            state = read_pth(self._path(genotype, rung - 1))
+            before = self._path(genotype, rung - 1)
+            if not before.exists():
+                raise WeightsError(f'{before}: missing, although its candidate has trained so far; delete '
+                                   f'{self.results.folder} to halve anew')
+            state = read_pth(before)
             net.load_state_dict(state['params'])
         state = training.train_on(net, steps, trained, state)
         save_tensors({'params': net.cpu().state_dict(), **state}, self._path(genotype, rung))
         return training.score(training.averaged(net.to(self.device), state))
+
+    @staticmethod
+    def _say(text):
+        Console().print(f'Halving: {text}.', soft_wrap=True)
 
     def _path(self, genotype, rung):
         return self.results.folder / f'{self._name(genotype, rung)}.pth'

@@ -156,7 +156,9 @@ def check_changes(before, now):
     before, now = ({key: below_root(value) for key, value in flat_options(opt).items()} for opt in (before, now))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and not key.startswith('path.')]
     for key in changed:
-        if any(key == fixed or key.startswith(f'{fixed}.') for fixed in FIXED):
+        is_fixed = any(key == fixed or key.startswith(f'{fixed}.') for fixed in FIXED)
+        # With shared weights or without is another search.
+        if is_fixed or key == 'train.total_iter' and 0 in (before.get(key), now.get(key)):
             raise OptionError(f'{key}: this run began with {before.get(key)!r} and cannot be continued with '
                               f'{now.get(key)!r}; put it back, or begin an experiment of another name')
     return [f'{key}: {before.get(key)} -> {now.get(key)}' for key in changed]

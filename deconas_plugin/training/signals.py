@@ -5,6 +5,7 @@ import time
 from contextlib import contextmanager
 from functools import partial
 
+from deconas_plugin.errors import Interrupted
 from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.training.processes import total
 
@@ -69,6 +70,28 @@ class StopRequest:
         if signalled:
             return self.signum or signal.SIGTERM
         return TIME_IS_UP if late else 0
+
+
+@contextmanager
+def interrupted_by_signals(message):
+    """Context in which SIGINT and SIGTERM end the work at once, where whatever is finished has been kept.
+
+    Args:
+        message (str): One line that says how to go on.
+
+    Raises:
+        Interrupted: A signal came.
+    """
+
+    def end(signum, _frame):
+        raise Interrupted(message, signum)
+
+    previous = {signum: signal.signal(signum, end) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
 
 
 def spare_workers(loader):

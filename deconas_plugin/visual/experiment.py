@@ -223,6 +223,14 @@ class Experiment:
             return False
 
     @property
+    def has_rounds(self):
+        """bool: Whether it is a search with shared weights and controller rounds, rather than of halving alone."""
+        try:
+            return self.is_search and self.options['train']['total_iter'] != 0
+        except (DataError, LookupError, TypeError):
+            return self.is_search
+
+    @property
     def last_iteration(self):
         """int: The last one that is recorded."""
         series = [*self.log['losses'].values(), *self.log['metrics'].values()]

@@ -56,11 +56,11 @@ def render_report(experiment, pairs=None):
     builders = {
         'Result': sections.result,
         'Network': sections.drawing,
-        **(OF_A_SEARCH if experiment.is_search else {}),
+        **(OF_A_SEARCH if experiment.has_rounds else {}),
         **({'Halving': sections.halving} if experiment.halving else {}),
-        'Training': sections.training_curves,
+        **({'Training': sections.training_curves} if experiment.has_rounds or not experiment.is_search else {}),
         'Samples': lambda experiment: sections.samples(experiment, pairs),
-        **({'Time': sections.times} if experiment.is_search else {}),
+        **({'Time': sections.times} if experiment.has_rounds else {}),
         'Options': sections.options,
     }
     return environment.get_template('report.html').render(

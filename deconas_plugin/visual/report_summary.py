@@ -42,6 +42,8 @@ def status(experiment):
 def _progress(experiment):
     if experiment.is_derived:
         return 'Finished: a genotype is derived.'
+    if experiment.is_search and not experiment.has_rounds:
+        return 'Candidates train alone; running, or stopped.'
     try:
         iteration = experiment.last_iteration
     except DeCoNASError:
@@ -113,6 +115,8 @@ def _validation(experiment):
 
 
 def _time(experiment):
+    if not experiment.has_rounds and experiment.is_search:
+        raise DataError('only weight steps with shared weights and controller rounds are timed')
     try:
         return 'Time', duration(sum(experiment.timing.values())), ''
     except DataError:

@@ -51,7 +51,7 @@ def test_a_search_gives_the_same_as_the_command_does(searched, monkeypatch, caps
     root = search.folder.parents[1]
     for module in ('runs.pipeline', 'files.paths'):
         monkeypatch.setattr(f'deconas_plugin.{module}.project_root', lambda: root)
-    monkeypatch.setattr('deconas_plugin.runs.pipeline.run_derivation', lambda folder: None)
+    monkeypatch.setattr('deconas_plugin.runs.pipeline.run_derivation', lambda folder, deadline: None)
     monkeypatch.setattr('deconas_plugin.runs.pipeline.write_report', lambda folder: folder)
     monkeypatch.setattr(sys, 'argv', ['deconas', 'search'])
     from deconas_plugin.commands import main

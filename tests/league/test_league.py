@@ -1,6 +1,7 @@
 """The league: members trained alike, whole or in pieces; what it says of them; what it refuses before it trains."""
 import csv
 import json
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -117,15 +118,17 @@ def test_every_member_gets_the_same_patches_in_the_same_order(finished):
 def test_a_rate_that_is_too_high_for_the_whole_training_gives_way(data, tmp_path, monkeypatch, ends, chosen):
     trials = {0.001: 28.5, 0.004: 29}
 
-    def planted(self, member, options, name):
+    def planted(member, options):
         rate = options['train']['optim_g']['lr']
-        return {3: trials, 6: ends}[options['train']['total_iter']][rate]
+        return {'psnr': {3: trials, 6: ends}[options['train']['total_iter']][rate]}
 
-    monkeypatch.setattr(League, '_chosen_by', planted)
     small = League(write(options(data), tmp_path), tmp_path / 'out')
-    found = small._try_rates(small.members[0])
+    member = small.members[0]
+    assert small._kept_rate(member) is None
+    found = small._try_rates(member, planted)
     assert list(found.items()) == [(0.004, 29), (0.001, 28.5)]
-    assert small._choose_rate(small.members[0], found) == chosen
+    assert small._choose_rate(member, found, planted) == chosen
+    assert small._kept_rate(member) == chosen
 
 
 def test_the_table_says_what_was_measured(finished):
@@ -172,7 +175,6 @@ def test_in_pieces_it_ends_the_same(data, finished, tmp_path, monkeypatch, quick
 
 
 def test_a_seed_and_a_member_can_be_added_to_a_league_that_is_done(data, finished, tmp_path, monkeypatch, quick):
-    import shutil
     whole, _ = finished
     shutil.copytree(whole, tmp_path / 'out')
     opt = options(data, seeds=[0, 1, 2], test_sets=['Set5', 'Set14'])
@@ -186,6 +188,17 @@ def test_a_seed_and_a_member_can_be_added_to_a_league_that_is_done(data, finishe
     assert [len(row['scores']) for row in found] == [3, 3, 3]
     assert {tuple(score) for row in found for score in row['scores']} == {('val', 'Set5', 'Set14')}
     assert 'Set14 PSNR / SSIM' in (tmp_path / 'out/league.md').read_text()
+
+
+def test_who_is_done_stays_in_the_table_while_others_train(data, finished, tmp_path, quick):
+    whole, _ = finished
+    shutil.copytree(whole, tmp_path / 'out')
+    opt = options(data)
+    opt['members'].append({'name': 'new', 'network_g': {**COMPACT, 'num_conv': 2}})
+    with pytest.raises(Interrupted):
+        League(write(opt, tmp_path), tmp_path / 'out', max_minutes=0).run()
+    done = {row['name']: row['scores'] for row in members(tmp_path / 'out')}
+    assert done == {row['name']: row['scores'] for row in members(whole)} and len(done) == 3
 
 
 def test_no_time_is_left(data, finished, tmp_path, quick):
@@ -208,6 +221,9 @@ def test_no_time_is_left(data, finished, tmp_path, quick):
     ({'members': [{'name': 'z', 'network_g': {'type': 'DeCoNASNet', 'pretrained': 'DeCoNASNet_x2_24G'}}]},
      'members: z: expected no network_g.pretrained'),
     ({'members': [{'name': 'g', 'network_g': {'type': 'DeCoNASNet', 'genotype': 'none.yml'}}]}, 'cannot read none.yml'),
+    ({'seeds': [-1]}, 'seeds: expected whole numbers of at least 0, got -1'),
+    ({'learning_rates': [0.1, 0.0]}, 'learning_rates: expected numbers above 0, got 0.0'),
+    ({'budgets': [-1.0e9]}, 'budgets: expected numbers above 0, got -1'),
     ({'seeds': [0, 0]}, 'seeds: expected a list of different whole numbers'),
     ({'learning_rates': ['1e-3']}, 'learning_rates: expected a list of different numbers'),
     ({'train.optim_g': {'type': 'Adam', 'lr': 0.1}}, 'train.optim_g.lr: expected none in a league'),
@@ -310,4 +326,16 @@ def test_shipped_leagues_fill_their_budgets(path, monkeypatch):
     opt, found = load_league(path)
     assert len(found) >= 6 and len(opt['seeds']) >= 2
     assert all(0.85 <= member.cost.mult_adds / opt['max_mult_adds'] <= 1 for member in found)
-    assert 3 <= sum(member.is_own for member in found) < len(found)
+    assert sum(member.is_own for member in found) >= 3
+    if path.stem != 'league_x2_choices':  # which is of our own networks alone
+        assert not all(member.is_own for member in found)
+
+
+def test_changes_know_the_keys_of_leagues(data, tmp_path):
+    opt = options(data)
+    del opt['budgets'], opt['test_sets']
+    path = write(opt, tmp_path)
+    changed = load_league(path, ['budgets=[5.0e+8]', 'test_sets=[Set5]'])[0]
+    assert (changed['budgets'], changed['test_sets']) == ([5e8], ['Set5'])
+    with pytest.raises(DeCoNASError, match='--force_yml: search: unknown option'):
+        load_league(path, ['search.num_samples=3'])

@@ -134,7 +134,7 @@ def test_half_of_the_unscored_candidates_are_chains():
     # What does not use the budget fills up what is missing; what no genotype keeps within is an error.
     fewer = random_candidates(SPACE, COUNTER, 200, Budget(max_params=1e6), seed=1)
     assert 200 <= 2**9 and len(fewer) == 200
-    with pytest.raises(DeCoNASError, match='none of 1200 sampled genotypes keeps within'):
+    with pytest.raises(DeCoNASError, match='none of 1200 sampled genotypes has at most'):
         random_candidates(space, counter, 12, Budget(max_params=10), seed=1)
 
 

@@ -1,8 +1,10 @@
 """Derivation by halving: who trains, who leaves, and that it continues exactly where it was stopped."""
 import json
 import math
+import os
 import random
 import shutil
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -254,14 +256,99 @@ def test_a_search_without_shared_weights(project, without_supernet, capsys, monk
     assert halved(folder, 'derived')[:2] == (lines, genotype)
 
 
-def test_a_limit_that_nothing_tells_is_refused_before_candidates_train(project, without_supernet, capsys):
+@pytest.fixture
+def halved_alone(project, without_supernet):
+    assert run('search', '-opt', write_options(project, without_supernet)) == 0
+    return project / 'experiments' / 'small_search'
+
+
+@pytest.mark.parametrize('more, message', [
+    (['--max-latency', 5], 'derive.max_latency: expected a search with search.latency_table'),
+    (['--num-samples', 50], 'has no shared weights to score with (train.total_iter: 0); leave it out'),
+    (['--max-params', 100], 'sampled genotypes has at most 100 params; the smallest has'),
+])
+def test_what_cannot_be_derived_is_refused_before_candidates_train(halved_alone, capsys, more, message):
+    before = [*(halved_alone / 'halving').iterdir()]
+    assert run('derive', halved_alone, *more) == 2
+    assert message in capsys.readouterr().err
+    assert [*(halved_alone / 'halving').iterdir()] == before
+
+
+@pytest.mark.parametrize('limit', [0, -5, 'nan', 'much'])
+def test_limits_are_above_zero(searched, capsys, limit):
+    for name in ('--max-params', '--max-mult-adds', '--max-latency'):
+        with pytest.raises(SystemExit):
+            run('derive', searched, f'{name}={limit}')
+        assert f'expected a number above 0, got {limit}' in capsys.readouterr().err
+    with pytest.raises(OptionError, match='max_params: expected a number above 0, got 0'):
+        deconas_plugin.derive(searched, max_params=0)
+
+
+def test_time_and_signals_end_the_halving_of_a_search_in_good_order(project, without_supernet, monkeypatch, capsys):
     path = write_options(project, without_supernet)
-    assert run('search', '-opt', path) == 0
+    began, train_on = [], AloneTraining.train_on
+
+    def signalled(self, *arguments):
+        began.append(arguments)
+        if len(began) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_on(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AloneTraining, 'train_on', signalled)
+        assert run('search', '-opt', path) == 143
+        assert 'Stopped in the derivation; what is finished is kept. The same command with --auto_resume' in \
+            capsys.readouterr().err
+        assert run('search', '-opt', path, '--auto_resume', '--force_yml', 'train.max_minutes=1.0e-9') == 0
+        assert 'train.max_minutes is up in the derivation; what is finished is kept.' in capsys.readouterr().err
+        assert len(began) == 3
+        assert run('search', '-opt', path, '--auto_resume') == 0
+    assert len(began) == 24 + 1  # what was signalled in was trained twice
     folder = project / 'experiments' / 'small_search'
-    before = [*(folder / 'halving').iterdir()]
-    assert run('derive', folder, '--max-latency', 5) == 2
-    assert 'derive.max_latency: expected a search with search.latency_table' in capsys.readouterr().err
-    assert [*(folder / 'halving').iterdir()] == before
+    shared = ['train.total_iter=8', 'derive.num_samples=8']
+    assert run('search', '-opt', path, '--auto_resume', '--force_yml', *shared) == 2
+    assert 'train.total_iter: this run began with 0 and cannot be continued with 8' in capsys.readouterr().err
+    for weights in (folder / 'halving').rglob('*.pth'):
+        weights.unlink()
+    next((folder / 'halving').glob('*/pieces/rung_1_*')).unlink()
+    assert run('derive', folder) == 2
+    assert 'missing, although its candidate has trained so far; delete' in capsys.readouterr().err
+
+
+def test_what_diverges_at_once_is_no_result(project, without_supernet, capsys):
+    without_supernet['train']['optim_g']['lr'] = 1e30
+    assert run('search', '-opt', write_options(project, without_supernet)) == 2
+    assert 'train.optim_g.lr: all 8 candidates of a rung diverged with 1e+30; lower it' in capsys.readouterr().err
+    assert not (project / 'experiments' / 'small_search' / 'derived').exists()
+
+
+@pytest.mark.parametrize('max_params, said', [
+    (4900, 'Halving: no more than 1 of 8 candidates were found, too few for 3 generations.'),
+    (6000, 'children that are new were found, too few for generation'),
+])
+def test_budgets_that_few_keep_within(project, without_supernet, capsys, max_params, said):
+    without_supernet['derive']['max_params'] = max_params
+    without_supernet['derive']['halving']['generations'] = 3 if max_params == 4900 else 20
+    assert run('search', '-opt', write_options(project, without_supernet)) == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('halving, message', [
+    ((4, 1), 'halving: expected candidates, steps and rungs'),
+    ({'candidates': 4, 'steps': 1, 'rings': 1}, 'halving: expected candidates, steps and rungs'),
+    ((4, 0, 1), 'halving: steps: expected a whole number of at least 1, got 0'),
+    ({'candidates': 4, 'steps': 1, 'rungs': 1, 'generations': 0}, 'halving: generations: expected a whole number'),
+    ((4, 1, 1, 'Fresh'), "halving: start: expected one of shared, fresh, got 'Fresh'"),
+])
+def test_halvings_in_python_are_checked(searched, halving, message):
+    with pytest.raises(OptionError, match=message):
+        deconas_plugin.derive(searched, halving=halving)
+
+
+def test_weights_that_nothing_starts_from_are_refused(project, without_supernet, capsys):
+    without_supernet['path']['pretrain_network_g'] = 'weights.pth'
+    assert run('search', '-opt', write_options(project, without_supernet)) == 2
+    assert 'pretrain_network_g' in capsys.readouterr().err and not (project / 'experiments').exists()
 
 
 def test_a_search_without_shared_weights_in_python(project, without_supernet):

@@ -94,8 +94,9 @@ class Finals:
             raise DeCoNASError(f'--halving: expected fewer weight steps than --supernet-steps ({self.supernet_steps}), '
                                f'of which they are taken, got {self.halving_steps}')
         for space, opt in self.opts.items():
-            if self.halving:
-                self.halving.check(opt, self.candidates - 1)
+            if self.halving and {*self.strategies} - {UNSHARED}:
+                shared = {**opt, 'train': {**opt['train'], 'total_iter': self.supernet_steps}}
+                self.halving.check(shared, self.candidates - 1)
             if self.budget % opt['search']['num_samples']:
                 raise DeCoNASError(f'--budget: expected a multiple of search.num_samples '
                                    f'({opt["search"]["num_samples"]}, {space}), got {self.budget}')
@@ -105,7 +106,7 @@ class Finals:
                 opt, check_network_builds(opt['network_g'], 'network_g')).counter
             smallest = counter.count(counter.nothing)
             if not self.limits.allows(smallest):
-                raise DeCoNASError(f'{space}: nothing keeps within {self.limits}; the smallest network of the space '
+                raise DeCoNASError(f'{space}: nothing has {self.limits}; the smallest network of the space '
                                    f'has {smallest.params:,} params and {smallest.mult_adds / 1e9:.1f} G Mult-Adds '
                                    '@720p')
 
@@ -190,16 +191,16 @@ class Finals:
         sampling = search_opt['weight_sampling']
         changes = {'weight_sampling': 'uniform' if sampling in OF_STRATEGIES else sampling}
         steps = self.supernet_steps - (self.halving_steps if halved else 0)
-        steps = max(steps // search_opt['genotypes_per_step'], 1)
+        steps, halving = max(steps // search_opt['genotypes_per_step'], 1), None
         if strategy == UNSHARED:
-            steps, opt = 0, {**opt, 'derive': {**opt['derive'], 'halving': vars(self.unshared)}}
+            steps, halving = 0, vars(self.unshared)
         name = f'supernet_{steps}_{seed}'
         if self._experiments.get('name') != (space, name):
             trained = ExperimentFolder.named(self.output / space, name).weights().exists()
             if self.deadline.is_over and not trained:
                 raise Interrupted('', 0)
             self._experiments = {'name': (space, name), 'experiment': trained_supernet(
-                opt, self.output / space, name, steps, seed, changes, self.deadline.minutes_left)}
+                opt, self.output / space, name, steps, seed, changes, self.deadline.minutes_left, halving)}
         return self._experiments['experiment']
 
     def _search(self, seed, space, strategy_name, halved):
@@ -234,7 +235,7 @@ class Finals:
         genotypes = [Genotype.from_text(experiment.supernet.space, text) for text, *_ in searched['scores']]
         halving = Halving(experiment, options, Results(self.output / space / 'halving' / f'{strategy}_{seed}', {}),
                           lambda genotype: self.limits.allows(experiment.counter.count(genotype)),
-                          seed + (FRESH_SEEDS if options.start == 'fresh' else 0))
+                          seed=seed + (FRESH_SEEDS if options.start == 'fresh' else 0))
         if strategy != UNSHARED and self._strategy(experiment, strategy, seed).measures:
             halving.penalty = _no_penalty
         return halving.run(genotypes[:options.candidates])

@@ -23,6 +23,7 @@ from tools.lab.study.statistics import yardstick
 AUTO = 'auto'
 FIRST_STEPS = 250  # of a search for the length from which on seeds agree
 ENOUGH = 0.7  # Kendall's tau between seeds
+MIN_NETWORKS = 3  # to rank
 SHARED, FRESH = 'shared weights +', 'initial weights +'
 
 
@@ -70,6 +71,9 @@ def run_rank(folder, output=None, num=24, steps=500, iteration=None, seed=0, see
         genotypes = sorted(random_candidates(space, counter, num, budget, seed),
                            key=lambda genotype: counter.count(genotype).mult_adds)
         settings['budget'] = asdict(budget)
+        if len(genotypes) < MIN_NETWORKS:
+            raise DeCoNASError(f'--max-params, --max-mult-adds: expected limits that {MIN_NETWORKS} networks or more '
+                               f'keep within, found {len(genotypes)} with {budget}; raise them')
     rank = Rank(experiment, Results(output, settings), genotypes, range(seed, seed + seeds),
                 {SHARED: warm_steps, FRESH: fresh_steps}, max_minutes)
     lengths = [steps]

@@ -6,7 +6,7 @@ from deconas_plugin.runs.derivation import SearchExperiment
 from deconas_plugin.runs.pipeline import run_training
 
 
-def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
+def trained_supernet(opt, output, name, steps, seed, changes, minutes=None, halving=None):
     """Train a supernet, or go on with it, or find it trained.
 
     Args:
@@ -17,6 +17,7 @@ def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
         seed (int): Of everything random.
         changes (dict): Other options of the section ``search``; ``weight_sampling`` must ask no strategy.
         minutes (float | None): Wall-clock limit.
+        halving (dict | None): Option ``derive.halving``, without which there is no search with 0 steps.
 
     Returns:
         SearchExperiment: The supernet, with a controller that has learned nothing.
@@ -27,16 +28,16 @@ def trained_supernet(opt, output, name, steps, seed, changes, minutes=None):
     folder = ExperimentFolder.named(output, name)
     if not folder.weights().exists():
         path = output / f'{name}.yml'
-        save_options(_options(opt, name, steps, seed, changes, minutes), path)
+        save_options(_options(opt, name, steps, seed, changes, minutes, halving), path)
         run_training('search', path, root=output.resolve(), auto_resume=True)
     return SearchExperiment(folder.path)
 
 
-def _options(opt, name, steps, seed, changes, minutes):
+def _options(opt, name, steps, seed, changes, minutes, halving):
     train = {**opt['train'], 'total_iter': steps, 'max_minutes': minutes}
     if steps:
         train['scheduler'] = {'type': 'CosineAnnealingRestartLR', 'periods': [steps], 'restart_weights': [1]}
-    return {**opt, 'name': name, 'manual_seed': seed, 'train': train,
+    return {**opt, 'name': name, 'manual_seed': seed, 'train': train, 'derive': {**opt['derive'], 'halving': halving},
             'search': {**opt['search'], **changes, 'warmup_iter': steps},
             'val': {**(opt.get('val') or {}), 'val_freq': steps + 1, 'save_img': False, 'bicubic': False},
             'logger': {**opt['logger'], 'use_tb_logger': False, 'save_checkpoint_freq': 500}}
