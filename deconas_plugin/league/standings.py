@@ -101,26 +101,25 @@ def winners(ranked, opt):
         best, *others = within
         line = f'At most {budget / 1e9:g} G: {best.name}, {best.psnr:.3f} dB'
         if others:
-            lead, (noise, freedom) = best.psnr - others[0].psnr, seed_noise(done)
+            lead, limit = best.psnr - others[0].psnr, seed_limit(best, others[0])
             line += f', {lead:.3f} dB before {others[0].name}'
-            # Half the 95 % interval of a difference of two means.
-            limit = stats.t.ppf(0.975, freedom) * noise * sqrt(1 / len(best.scores) + 1 / len(others[0].scores))
             if not isnan(limit):
                 line += f' ({"more" if lead > limit else "not more"} than seeds explain: {limit:.3f} dB)'
         lines.append(f'{line}.')
     return lines
 
 
-def seed_noise(standings):
-    """tuple[float, int]: Standard deviation of the PSNR over seeds, dB, common to all members, and its degrees of
-    freedom; NaN and 0 where none has two seeds.
-
-    Two or three seeds say little about the noise of one member; those of all members together say more.
-    """
-    several = [standing for standing in standings if len(standing.scores) > 1]
-    freedom = sum(len(standing.scores) - 1 for standing in several)
-    squares = sum((len(standing.scores) - 1) * standing.deviation**2 for standing in several)
-    return (sqrt(squares / freedom) if several else nan), freedom
+def seed_limit(one, other):
+    """float: The largest lead in dB that seeds explain: half the 95 % interval of the difference of two means, where
+    each member has a noise of its own (Welch, 1947); NaN where one has fewer than two seeds."""
+    parts = [standing.deviation**2 / len(standing.scores) for standing in (one, other) if len(standing.scores) > 1]
+    if len(parts) < 2:
+        return nan
+    if not sum(parts):
+        return 0.0
+    freedom = sum(parts)**2 / sum(part**2 / (len(standing.scores) - 1)
+                                  for part, standing in zip(parts, (one, other), strict=True))
+    return float(stats.t.ppf(0.975, freedom) * sqrt(sum(parts)))
 
 
 def _markdown(opt, ranked, sets, lines, notes):

@@ -264,7 +264,8 @@ SEARCH_OPTIONS = {
     **TRAIN_OPTIONS,
     'train': mapping('Training', REQUIRED, {
         **TRAIN, 'total_iter': integer('Weight steps; in a search, 0 for none with shared weights, so that it is '
-                                       'derive.halving alone', minimum=0)}),
+                                       'derive.halving alone and needs no network_c, no rounds and no strategy',
+                                       minimum=0)}),
     'sample_photos': text('Folder in which to prepare the sample photographs first', None),
     'network_c': mapping('The controller: a registered type and its keywords'),
     'search': mapping('The search', REQUIRED, SEARCH),

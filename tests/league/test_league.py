@@ -1,6 +1,7 @@
 """The league: members trained alike, whole or in pieces; what it says of them; what it refuses before it trains."""
 import csv
 import json
+import math
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -21,7 +22,7 @@ from deconas_plugin.league import league
 from deconas_plugin.league import members as league_members
 from deconas_plugin.league.league import League
 from deconas_plugin.league.members import load_league
-from deconas_plugin.league.standings import Standing, seed_noise, winners, write_report
+from deconas_plugin.league.standings import Standing, seed_limit, winners, write_report
 from deconas_plugin.models.deconas_model import DeCoNASModel
 from deconas_plugin.options import check as checker
 from deconas_plugin.training.signals import StopRequest
@@ -306,8 +307,10 @@ def test_winners_at_each_budget_and_what_seeds_explain(tmp_path):
     ranked = [standing('large', 24, 31.0, 31.2), standing('small', 9, 30.8, 31.0), standing('new', 20)]
     opt = {'name': 'n', 'scale': 2, 'budgets': [5e9, 10e9], 'max_mult_adds': 25e9, 'seeds': [0, 1],
            'datasets': {'val': {'name': 'photos'}}}
-    noise, freedom = seed_noise(ranked)
-    assert (noise, freedom) == (pytest.approx(0.1 * 2**0.5), 2)
+    # Of scipy.stats.ttest_ind(..., equal_var=False).confidence_interval(): half its length.
+    assert seed_limit(standing('a', 1, 33.0, 33.1, 33.3), standing('b', 1, 32.0, 32.5)) == pytest.approx(
+        2.1142, abs=1e-4)
+    assert seed_limit(*[standing('same', 1, 33.0, 33.0)] * 2) == 0 and math.isnan(seed_limit(ranked[0], ranked[2]))
     assert winners(ranked, opt) == [
         'At most 5 G: no member so far.', 'At most 10 G: small, 30.900 dB.',
         'At most 25 G: large, 31.100 dB, 0.200 dB before small (not more than seeds explain: 0.608 dB).']
