@@ -17,6 +17,7 @@ from lmdb_fixture import paired_folder, paired_lmdb
 
 from deconas_plugin.commands import argument_parser
 from deconas_plugin.commands.arguments import training_keywords
+from deconas_plugin.files.atomic import save_text
 from deconas_plugin.machine.console import run_tool
 from deconas_plugin.runs import pipeline
 
@@ -90,7 +91,8 @@ def changed(options, **changes):
 def write_options(options, folder):
     path = Path(folder, f'{options["name"]}.yml')
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(options, sort_keys=False))
+    # Whole at any moment: of several processes the first may read while that of the next is written.
+    save_text(yaml.safe_dump(options, sort_keys=False), path)
     return path
 
 
