@@ -48,11 +48,10 @@ class Budget:
                 raise OptionError(f'{name}: expected a number above 0, got {limit}')
 
     def __str__(self):
-        limits = [text for limit, text in (
-            (self.max_params, f'{self.max_params or 0:,.0f} params'),
-            (self.max_mult_adds, f'{(self.max_mult_adds or 0) / 1e9:.1f} G Mult-Adds @720p'),
-            (self.max_latency, f'{self.max_latency or 0:g} ms')) if limit is not None]
-        return f'at most {" and ".join(limits)}' if limits else 'any cost'
+        limits = ((self.max_params, 1, '{:,.0f} params'), (self.max_mult_adds, 1e9, '{:.1f} G Mult-Adds @720p'),
+                  (self.max_latency, 1, '{:g} ms'))
+        texts = [text.format(limit / unit) for limit, unit, text in limits if limit is not None]
+        return f'at most {" and ".join(texts)}' if texts else 'any cost'
 
     def check(self, counter):
         """Refuse a limit that nothing tells.

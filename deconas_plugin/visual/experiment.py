@@ -223,12 +223,12 @@ class Experiment:
             return False
 
     @property
-    def has_rounds(self):
-        """bool: Whether it is a search with shared weights and controller rounds, rather than of halving alone."""
+    def is_halving_alone(self):
+        """bool: Whether it is a search without shared weights: no training of a supernet, no controller rounds."""
         try:
-            return self.is_search and self.options['train']['total_iter'] != 0
+            return self.is_search and self.options['train']['total_iter'] == 0
         except (DataError, LookupError, TypeError):
-            return self.is_search
+            return False
 
     @property
     def last_iteration(self):

@@ -53,14 +53,15 @@ def render_report(experiment, pairs=None):
                               lstrip_blocks=True, undefined=StrictUndefined)
     environment.filters['breakable'] = _breakable
     script = environment.loader.get_source(environment, 'report.js')[0]
+    has_rounds = experiment.is_search and not experiment.is_halving_alone
     builders = {
         'Result': sections.result,
         'Network': sections.drawing,
-        **(OF_A_SEARCH if experiment.has_rounds else {}),
+        **(OF_A_SEARCH if has_rounds else {}),
         **({'Halving': sections.halving} if experiment.halving else {}),
-        **({'Training': sections.training_curves} if experiment.has_rounds or not experiment.is_search else {}),
+        **({} if experiment.is_halving_alone else {'Training': sections.training_curves}),
         'Samples': lambda experiment: sections.samples(experiment, pairs),
-        **({'Time': sections.times} if experiment.has_rounds else {}),
+        **({'Time': sections.times} if has_rounds else {}),
         'Options': sections.options,
     }
     return environment.get_template('report.html').render(

@@ -42,7 +42,7 @@ def status(experiment):
 def _progress(experiment):
     if experiment.is_derived:
         return 'Finished: a genotype is derived.'
-    if experiment.is_search and not experiment.has_rounds:
+    if experiment.is_halving_alone:
         return 'Candidates train alone; running, or stopped.'
     try:
         iteration = experiment.last_iteration
@@ -115,7 +115,7 @@ def _validation(experiment):
 
 
 def _time(experiment):
-    if not experiment.has_rounds and experiment.is_search:
+    if experiment.is_halving_alone:
         raise DataError('only weight steps with shared weights and controller rounds are timed')
     try:
         return 'Time', duration(sum(experiment.timing.values())), ''

@@ -41,7 +41,7 @@ def zoo_page(zoo):
 
 def _row(entry, bicubic):
     metrics = ', '.join(f'{name} {psnr:.2f} / {ssim:.4f}{_gain(psnr, bicubic.get(name))}'
-                          for name, (psnr, ssim) in entry.metrics.items())
+                        for name, (psnr, ssim) in entry.metrics.items())
     return entry.name, f'{entry.params:,}', f'{entry.mult_adds / 1e9:.1f} G', metrics
 
 

@@ -124,6 +124,8 @@ def test_networks_may_inherit_their_weights(project, spaces):
 @pytest.mark.parametrize('changes, message', [
     ({'strategies': ['annealing']}, '--strategies: expected some of .*nsga2, none, got annealing'),
     ({'strategies': ['none'], 'halving': None}, '--strategies none: expected --halving'),
+    ({'strategies': ['none'], 'halving': HalvingOptions(2, 1, 2), 'supernet_steps': 5},
+     'derive.halving.rungs: expected at most 1, so that 2 candidates leave two'),
     ({'supernet_steps': 8}, r'--halving: expected fewer weight steps than --supernet-steps \(8\).*, got 8'),
     ({'candidates': 3}, 'derive.halving.candidates: expected at most 3'),
     ({'budget': 7}, r'--budget: expected a multiple of search.num_samples \(3, wide\), got 7'),

@@ -94,9 +94,8 @@ class Finals:
             raise DeCoNASError(f'--halving: expected fewer weight steps than --supernet-steps ({self.supernet_steps}), '
                                f'of which they are taken, got {self.halving_steps}')
         for space, opt in self.opts.items():
-            if self.halving and {*self.strategies} - {UNSHARED}:
-                shared = {**opt, 'train': {**opt['train'], 'total_iter': self.supernet_steps}}
-                self.halving.check(shared, self.candidates - 1)
+            for options, steps in self._halvings():
+                options.check({**opt, 'train': {**opt['train'], 'total_iter': steps}}, self.candidates - 1)
             if self.budget % opt['search']['num_samples']:
                 raise DeCoNASError(f'--budget: expected a multiple of search.num_samples '
                                    f'({opt["search"]["num_samples"]}, {space}), got {self.budget}')
@@ -109,6 +108,12 @@ class Finals:
                 raise DeCoNASError(f'{space}: nothing has {self.limits}; the smallest network of the space '
                                    f'has {smallest.params:,} params and {smallest.mult_adds / 1e9:.1f} G Mult-Adds '
                                    '@720p')
+
+    def _halvings(self):
+        """list[tuple[HalvingOptions, int]]: Those of the study, and after how many weight steps of shared weights."""
+        shared = {*self.strategies} - {UNSHARED}
+        return ([(self.halving, self.supernet_steps)] if self.halving and shared else []) + (
+            [(self.unshared, 0)] if UNSHARED in self.strategies else [])
 
     @property
     def halving_steps(self):
