@@ -9,7 +9,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from deconas_plugin.archs.attention import ACTIVATION_FUNCTIONS, HOMOGENEOUS, ChannelAttention, SpatialAttention
+from deconas_plugin.archs.attention import (
+    ACTIVATION_FUNCTIONS,
+    GAINS,
+    HOMOGENEOUS,
+    ChannelAttention,
+    SpatialAttention,
+    activate,
+)
 from deconas_plugin.errors import OptionError
 
 # 'classic': 3x3 to num_feat * s * s, PixelShuffle, and 3x3 to the colours, x4 in two stages; 'light': LightUpsampler.
@@ -80,11 +87,12 @@ class DenseLayer(nn.Module):
         if not outputs:
             return self._attend(features[-1], 1, attention)
         x, scale = sum(outputs[1:], outputs[0]), 1 / (self.divisor or len(outputs))
-        activate = ACTIVATION_FUNCTIONS[activation]
+        function, gain = ACTIVATION_FUNCTIONS[activation], GAINS.get(activation, 1)
+        # Factors after the activation are among the few numbers of the attention instead of a pass over the image.
         if activation in HOMOGENEOUS:
-            # Before the division, which then is one of the few numbers of the attention instead of a whole image.
-            return self._attend(activate(x), scale, attention)
-        return self._attend(activate(x if scale == 1 else x * scale), 1, attention)
+            return self._attend(function(x), scale, attention)
+        before = scale * gain
+        return self._attend(function(x if before == 1 else x * before), 1 / gain, attention)
 
     def _attend(self, x, scale, attention):
         """The attention of ``scale * x``.
@@ -118,7 +126,7 @@ class DenseBlock(nn.Module):
         """(N, C, H, W) -> (N, C, H, W), through the layers of a BlockGenotype that reach the output."""
         if self.switched_off:
             return x
-        features = Features([ACTIVATION_FUNCTIONS[genotype.activation](x)])
+        features = Features([activate(x, genotype.activation)])
         for k, layer_inputs in enumerate(genotype.layer_inputs):
             # A dead layer's place is kept, so that the numbers of the features stay right.
             live = k in genotype.live_layers

@@ -13,7 +13,8 @@ PANEL_GAP = 0.45  # between blocks, where each has its own
 LEGEND_PITCH = 0.25
 HEADING_SIZE = 9
 BITS_SIZE = 8
-ACTIVATION_NAMES = {'relu': 'ReLU', 'lrelu': 'leaky ReLU', 'silu': 'SiLU', 'gelu': 'GELU'}
+ACTIVATION_NAMES = {'relu': 'ReLU', 'lrelu': 'leaky ReLU', 'silu': 'SiLU', 'gelu': 'GELU',
+                    'silu8': 'SiLU of 8x, / 8', 'gelu8': 'GELU of 8x, / 8'}
 
 
 @styled
