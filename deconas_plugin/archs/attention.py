@@ -10,14 +10,13 @@ ACTIVATION_FUNCTIONS = {
     'lrelu': partial(F.leaky_relu, negative_slope=0.05),
     'silu': F.silu,
     'gelu': F.gelu,
-    'silu8': F.silu,
     'gelu8': F.gelu,
 }
 # Those of which activation(scale * x) is scale * activation(x) for positive scales.
 HOMOGENEOUS = ('relu', 'lrelu')
-# Those that are function(gain * x) / gain. Features are about 0.1 in size, where the bend of a plain SiLU or GELU is so
-# wide that they are all but linear, and a short training never gets beyond a linear upsampler (docs/searching.md).
-GAINS = {'silu8': 8, 'gelu8': 8}
+# Those that are function(gain * x) / gain. Features are about 0.1 in size, where the bend of a plain GELU (or SiLU) is so
+# wide that it is all but linear, and a short training never gets beyond a linear upsampler (docs/searching.md).
+GAINS = {'gelu8': 8}
 
 
 

@@ -5,7 +5,7 @@ from deconas_plugin.errors import GenotypeError
 
 # Cheapest first, so that the largest network of a space is the one with every bit set.
 ATTENTIONS = ('none', 'channel', 'spatial', 'both')
-ACTIVATIONS = ('relu', 'lrelu', 'silu', 'gelu', 'silu8', 'gelu8')
+ACTIVATIONS = ('relu', 'lrelu', 'silu', 'gelu', 'gelu8')
 # What networks have where the space does not say anything else: the paper's.
 PAPER_ATTENTION, PAPER_ACTIVATION = 'channel', 'relu'
 PAPER_OPERATIONS = ('conv3x3', 'sep_conv3x3', 'dil_conv3x3')

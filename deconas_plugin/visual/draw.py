@@ -14,7 +14,7 @@ LEGEND_PITCH = 0.25
 HEADING_SIZE = 9
 BITS_SIZE = 8
 ACTIVATION_NAMES = {'relu': 'ReLU', 'lrelu': 'leaky ReLU', 'silu': 'SiLU', 'gelu': 'GELU',
-                    'silu8': 'SiLU of 8x, / 8', 'gelu8': 'GELU of 8x, / 8'}
+                    'gelu8': 'GELU of 8x, / 8'}
 
 
 @styled
