@@ -19,7 +19,6 @@ HOMOGENEOUS = ('relu', 'lrelu')
 GAINS = {'gelu8': 8}
 
 
-
 def activate(x, activation):
     """The activation of a name, of features of any shape."""
     gain = GAINS.get(activation, 1)

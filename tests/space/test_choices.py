@@ -29,13 +29,12 @@ CHOICES = {
     'num_block': [1, 2, 3, 4],
     'num_layer': [2, 3],
     'attention': list(ATTENTIONS),
-    'activation': ['relu', 'lrelu', 'gelu', 'gelu8'],
+    'activation': ['relu', 'lrelu', 'silu', 'gelu8'],
 }
 EVERYTHING = {**CHOICES, 'search_fusion': True, 'tail': 'light', 'residual': 'bicubic'}
 VARIANTS = {
     **{f'{name} alone': {name: values} for name, values in CHOICES.items()},
     'all': EVERYTHING,
-    'other activations': {**EVERYTHING, 'activation': ['silu', 'gelu8']},
     'light operations': {**EVERYTHING, 'operations': list(SPACES['light']['operations'])},
     'own blocks': {**EVERYTHING, 'share_blocks': False, 'num_block': [1, 3]},
     **{f'{name} fixed': {'attention': name} for name in ATTENTIONS if name != 'channel'},
@@ -297,7 +296,7 @@ def test_drawings_say_what_was_chosen(name):
         drawn = len({id(block) for block in genotype.blocks}) * genotype.num_layer
         assert sum(text.startswith('layer ') for text in texts) == drawn
         assert str(genotype) in texts
-        activation = {'relu': 'ReLU', 'lrelu': 'leaky ReLU', 'gelu': 'GELU',
+        activation = {'relu': 'ReLU', 'lrelu': 'leaky ReLU', 'silu': 'SiLU',
                       'gelu8': 'GELU of 8x, / 8'}[genotype.activation]
         then = {'none': '', 'channel': ', then channel attention', 'spatial': ', then spatial attention',
                 'both': ', then channel and spatial attention'}[genotype.attention]
