@@ -14,8 +14,8 @@ ACTIVATION_FUNCTIONS = {
 }
 # Those of which activation(scale * x) is scale * activation(x) for positive scales.
 HOMOGENEOUS = ('relu', 'lrelu')
-# Those that are function(gain * x) / gain. Features are about 0.1 in size, where the bend of a plain GELU (or SiLU) is so
-# wide that it is all but linear, and a short training never gets beyond a linear upsampler (docs/searching.md).
+# Those that are function(gain * x) / gain. Features are about 0.1 in size, where a plain GELU (or SiLU) bends so little
+# that it is all but linear, and a short training never gets beyond a linear upsampler (docs/searching.md).
 GAINS = {'gelu8': 8}
 
 

@@ -40,8 +40,8 @@ class DeCoNASSuperNet(DeCoNASSkeleton):
         space (str): 'paper', or 'light': light networks with today's operations. Default: 'paper'.
         attention (str | list[str]): What follows every layer: 'channel' attention, as in the paper, 'spatial', 'both'
             or 'none'; or two or all of them to choose from.
-        activation (str | list[str]): 'relu', as in the paper, 'lrelu', 'silu', 'gelu', or 'gelu8', a GELU bent 8 times as
-            sharply, as the size of the features wants it; or two or four of them to choose from.
+        activation (str | list[str]): 'relu', as in the paper, 'lrelu', 'silu', 'gelu', or 'gelu8', a GELU bent 8 times
+            as sharply, as the size of the features wants it; or two or four of them to choose from.
         tail (str): 'classic', as in the paper, or 'light': one 3x3 convolution to num_out_ch * upscale ** 2 channels
             and PixelShuffle, for every scale.
         residual (str): What the network's output is added to: 'none', as in the paper, or the image, upscaled by
