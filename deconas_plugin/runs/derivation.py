@@ -165,8 +165,7 @@ def run_derivation(folder,
             signal, candidates = None, random_candidates(experiment.supernet.space, experiment.counter,
                                                          halving.candidates, budget, experiment.opt['manual_seed'])
             results = _results(experiment, settings)
-        halved = Halving(experiment, halving, results,
-                         lambda genotype: budget.allows(experiment.counter.count(genotype)), deadline).run(candidates)
+        halved = Halving(experiment, halving, results, budget, deadline).run(candidates)
         rungs, best, state = halved.rungs, halved.best, halved.state
         scores = scores if experiment.has_shared_weights else best
         title = f'Derived by halving {len(candidates)} candidates: the first, after {rungs[-1].steps} steps alone'

@@ -75,6 +75,12 @@ class Budget:
         limits = {'params': self.max_params, 'mult_adds': self.max_mult_adds, 'latency': self.max_latency}
         return max((figures[name] / limit for name, limit in limits.items() if limit is not None), default=0)
 
+    def is_used_by(self, cost):
+        """bool: Whether a Cost takes at least :data:`FULL` of the tightest limit, and no more than it; without limits
+        any does."""
+        share = self.share(cost)
+        return FULL <= share <= 1 or not share
+
 
 def derive(strategy, reward, reward_set, counter, num_samples, budget, batch_size, seed=0):
     """Score candidates on the whole reward set with shared weights.
@@ -173,16 +179,14 @@ def random_candidates(space, counter, count, budget, seed=0):
         DeCoNASError: None keeps within the budget.
     """
     rng, cheap, seen = random.Random(seed), {}, []
-    chains = [genotype for genotype in dict.fromkeys(space.chains())
-              if FULL <= budget.share(counter.count(genotype)) <= 1]
+    chains = [genotype for genotype in dict.fromkeys(space.chains()) if budget.is_used_by(counter.count(genotype))]
     full = dict.fromkeys(rng.sample(chains, min(count // 2, len(chains))))
     for _ in range(count * MAX_DRAWS):
         genotype = space.sample(rng, rng.uniform(0, MAX_DENSITY))
         cost = counter.count(genotype)
         seen.append(cost)
-        share = budget.share(cost)
-        if share <= 1:
-            (full if share >= FULL or not share else cheap)[genotype] = None
+        if budget.allows(cost):
+            (full if budget.is_used_by(cost) else cheap)[genotype] = None
         if len(full) == count:
             break
     if not full and not cheap:

@@ -14,6 +14,7 @@ from deconas_plugin.files.states import read_pth
 from deconas_plugin.machine.console import progress_bar
 from deconas_plugin.machine.timing import Deadline
 from deconas_plugin.search.alone import AloneTraining, check_trains_alone
+from deconas_plugin.search.derive import Budget
 from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.reward import Score
 
@@ -134,17 +135,18 @@ class Halving:
         experiment (SearchExperiment): The search.
         options (HalvingOptions): How much is trained.
         results (Results): Where what is finished is kept; the weights lie beside it.
-        allows (Callable[[Genotype], bool] | None): Whether a child may be trained. Default: any.
+        budget (Budget | None): Hard limits of children, most of which they use where candidates start from initial
+            weights. Default: none.
         deadline (Deadline | None): After it no training begins. Default: none.
         seed (int | None): Of initial weights, patches and children. Default: ``manual_seed`` of the search.
     """
 
-    def __init__(self, experiment, options, results, allows=None, deadline=None, seed=None):
+    def __init__(self, experiment, options, results, budget=None, deadline=None, seed=None):
         self.options, self.results = options, results
         self.seed, self.device = experiment.opt['manual_seed'] if seed is None else seed, experiment.device
         self.training = AloneTraining(experiment, self.seed)
         self.penalty = experiment.reward.penalty
-        self.allows = allows or (lambda genotype: True)
+        self.budget, self.count = budget or Budget(), experiment.counter.count
         self.deadline = deadline or Deadline()
         self.rate = experiment.opt['train']['optim_g']['lr']
 
@@ -220,11 +222,16 @@ class Halving:
         evolution = Evolution(parents[0].genotype.space, len(parents), min(2, len(parents)), mutations=2,
                               seed=f'{self.seed} {generation}')
         evolution.recall([score.genotype for score in parents], [score.reward for score in parents])
-        children = {}
+        full, cheap = {}, {}
         for genotype in evolution.ask(count * MAX_DRAWS):
-            if len(children) < count and genotype not in trained and self.allows(genotype):
-                children[genotype] = None
-        return [*children]
+            cost = self.count(genotype)
+            if genotype not in trained and self.budget.allows(cost):
+                # Scores of shared weights may tell that a cheap one is better; trained alone, it is not.
+                is_full = self.options.start == 'shared' or self.budget.is_used_by(cost)
+                (full if is_full else cheap)[genotype] = None
+            if len(full) == count:
+                break
+        return [*full, *cheap][:count]
 
     def _train(self, genotype, rung, steps, trained):
         """float: PSNR of a candidate after a rung, in dB; its weights and optimizer are saved."""

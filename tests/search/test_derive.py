@@ -125,6 +125,7 @@ def test_half_of_the_unscored_candidates_are_chains():
     chains = {*space.chains()}
     assert len(set(found)) == 12 and [genotype in chains for genotype in found] == [True] * 6 + [False] * 6
     assert all(FULL * 9000 <= counter.count(genotype).params <= 9000 for genotype in found)
+    assert all(budget.is_used_by(counter.count(genotype)) for genotype in found)
     # Sparse and dense ones: bits of a quarter of all connections in the mean, which uniform ones hardly have.
     shares = [sum(genotype.connections.bits) / len(genotype.connections.bits)
               for genotype in random_candidates(space, counter, 60, Budget(), seed=1)[30:]]

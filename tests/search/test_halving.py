@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +22,7 @@ from deconas_plugin.files.pieces import Results
 from deconas_plugin.options.read import load_options
 from deconas_plugin.runs.derivation import SearchExperiment, _results
 from deconas_plugin.search.alone import AloneTraining
+from deconas_plugin.search.derive import Budget, random_candidates
 from deconas_plugin.search.evolution import Evolution
 from deconas_plugin.search.halving import Halving, HalvingOptions
 from deconas_plugin.visual.experiment import Experiment
@@ -176,6 +178,25 @@ def test_children_are_of_networks_that_did_not_diverge(searched, tmp_path, monke
     assert len(halving.run([space.sample(rng) for _ in range(4)]).best) == 8
     # The second generation has diverged: children of the third are of the first alone.
     assert parents == [[30.0] * 4, [30.0] * 4]
+
+
+@pytest.mark.parametrize('start', ['fresh', 'shared'])
+def test_children_of_fresh_candidates_use_most_of_the_budget(searched, tmp_path, monkeypatch, start):
+    experiment = SearchExperiment(searched)
+    space, count, rng = experiment.supernet.space, experiment.counter.count, random.Random(0)
+    monkeypatch.setattr(AloneTraining, 'score', lambda training, net: 30.0)
+    monkeypatch.setattr(Evolution, 'ask', lambda evolution, number: [space.sample(rng) for _ in range(number)])
+    budget = Budget(max_params=0.9 * count(space.genotype([1] * 9)).params)
+    halving = Halving(experiment, HalvingOptions(8, 1, 1, start, generations=3), Results(tmp_path / 'work', {}), budget)
+    halving.penalty = lambda genotype: {}
+    rungs = halving.run(random_candidates(space, experiment.counter, 8, budget)).rungs
+    children = [score.genotype for rung in rungs if rung.generation > 1 for score in rung.scores]
+    assert len({*children}) == 8 and all(budget.allows(count(genotype)) for genotype in children)
+    used = [budget.is_used_by(count(genotype)) for genotype in children]
+    assert all(used) if start == 'fresh' else not all(used)
+    # Where no others are left, cheap ones follow.
+    halving.count = lambda genotype: replace(count(genotype), params=1)
+    assert len(halving._children(rungs[0].scores, set(), 4, 2)) == 4
 
 
 def test_a_rung_goes_on_with_the_training_of_the_one_before(searched):
