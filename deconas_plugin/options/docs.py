@@ -36,7 +36,7 @@ those below. Editors that read JSON schemas complete and explain keys by
 | `search_x2_75G.yml` | a search for the best network of at most 75 G Mult-Adds @720p |
 | `search_x2_light.yml` | the best network of at most 25 G Mult-Adds @720p in the light space, on DIV2K: no weights \
 are shared, candidates train alone and halve, then their children |
-| `search_x2_25G.yml` | the same on fewer photographs, 35 minutes of a CPU core |
+| `search_x2_25G.yml` | the same on fewer photographs, 40 minutes of a CPU core |
 | `search_x2_light_quick.yml` | a first look at it in minutes, on photographs that come with scikit-image |
 | `train_DeCoNASNet_x2.yml`, `train_DeCoNASNet_x3.yml`, `train_DeCoNASNet_x4.yml` | the published network, from \
 scratch |
