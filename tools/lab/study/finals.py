@@ -239,8 +239,7 @@ class Finals:
         options = self.unshared if strategy == UNSHARED else self.halving
         genotypes = [Genotype.from_text(experiment.supernet.space, text) for text, *_ in searched['scores']]
         halving = Halving(experiment, options, Results(self.output / space / 'halving' / f'{strategy}_{seed}', {}),
-                          lambda genotype: self.limits.allows(experiment.counter.count(genotype)),
-                          seed=seed + (FRESH_SEEDS if options.start == 'fresh' else 0))
+                          self.limits, seed=seed + (FRESH_SEEDS if options.start == 'fresh' else 0))
         if strategy != UNSHARED and self._strategy(experiment, strategy, seed).measures:
             halving.penalty = _no_penalty
         return halving.run(genotypes[:options.candidates])
