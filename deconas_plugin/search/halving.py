@@ -226,7 +226,7 @@ class Halving:
         for genotype in evolution.ask(count * MAX_DRAWS):
             cost = self.count(genotype)
             if genotype not in trained and self.budget.allows(cost):
-                # Scores of shared weights may tell that a cheap one is better; trained alone, it is not.
+                # With shared weights cheap parents may lead; trained alone, what uses the budget does.
                 is_full = self.options.start == 'shared' or self.budget.is_used_by(cost)
                 (full if is_full else cheap)[genotype] = None
             if len(full) == count:
